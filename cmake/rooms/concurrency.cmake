@@ -1,0 +1,7 @@
+# concurrency: Boost.Asio's thread_pool (headers only).
+find_package(Threads REQUIRED)
+find_package(Boost 1.74 QUIET)
+if(Boost_FOUND)
+  penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
+  )
+endif()

@@ -1,0 +1,5 @@
+# core: std only.
+penstock_room(core HEADERS
+  version.hpp
+  core/errors.hpp
+)

@@ -1,0 +1,1 @@
+# dist: LibTorch's c10d.

@@ -1,0 +1,3 @@
+# formats: one header per format.
+penstock_room(formats USES io sources HEADERS
+)

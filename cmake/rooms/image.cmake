@@ -1,0 +1,1 @@
+# image: libspng and libjpeg-turbo.

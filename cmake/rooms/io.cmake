@@ -1,0 +1,3 @@
+# io: byte sources; POSIX only.
+penstock_room(io USES core HEADERS
+)

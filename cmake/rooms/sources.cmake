@@ -1,0 +1,3 @@
+# sources: std only.
+penstock_room(sources USES core HEADERS
+)

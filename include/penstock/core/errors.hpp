@@ -1,0 +1,75 @@
+// Implements: the errors every room throws, and message(...), which builds their text.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace penstock {
+
+/// Joins its arguments as a stream would print them: message("got ", 4, ", world ", 4).
+template <class... A>
+std::string message(A const&... parts) {
+    std::ostringstream out;
+    (out << ... << parts);
+    return std::move(out).str();
+}
+
+/// Base of every error of the library. The text reads `what: rule, got <value>` and, on its own line, `  HINT: <what to do>`.
+struct error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// A wrong argument or an impossible combination, thrown while a pipeline is built, before anything is opened.
+struct config_error : error {
+    using error::error;
+};
+
+/// A saved state that does not belong to this pipeline or this data; the text names the first difference.
+struct state_error : error {
+    using error::error;
+};
+
+/// Where in the data something went wrong; what is not known stays empty.
+struct place {
+    std::string shard{};                      ///< path or address of the shard
+    std::string key{};                        ///< key of the sample
+    std::optional<std::uint64_t> byte{};      ///< offset in the shard
+    std::optional<std::uint64_t> sample{};    ///< id of the sample, see keyed<T>
+};
+
+/// What kind of failure a stage met: `content` may be skipped by on_error, `io` is retried and then fatal.
+enum class fault {
+    content,  ///< damaged format, wrong checksum, undecodable bytes
+    io,       ///< the operating system or the network refused
+    user,     ///< the user's own function threw
+};
+
+/// A failure while items flow. It consumes its item, comes in order, and leaves the pipeline usable.
+struct stage_error : error {
+    stage_error(std::string_view stage_name, fault kind_of, place at, std::string_view cause, std::string_view hint = {})
+        : error(text(stage_name, at, cause, hint)), stage(stage_name), kind(kind_of), where(std::move(at)) {}
+
+    std::string stage;
+    fault kind;
+    place where;
+
+private:
+    static std::string text(std::string_view stage, place const& at, std::string_view cause, std::string_view hint) {
+        std::ostringstream out;
+        out << stage;
+        if (!at.shard.empty()) out << ": " << at.shard;
+        if (!at.key.empty()) out << ", sample '" << at.key << "'";
+        if (at.sample) out << " (id " << *at.sample << ")";
+        if (at.byte) out << ", byte " << *at.byte;
+        out << ": " << cause;
+        if (!hint.empty()) out << "\n  HINT: " << hint;
+        return std::move(out).str();
+    }
+};
+
+}  // namespace penstock

@@ -1,0 +1,28 @@
+// Implements: epoch, what reset() hands from the end of a chain to its source.
+#pragma once
+
+#include <penstock/core/random.hpp>  // defines: mix64, child_key
+
+#include <cstdint>
+#include <string_view>
+
+namespace penstock {
+
+/// Which epoch to rewind to, and the key that the random stages of it draw from.
+///
+/// A random stage uses `key` and passes `child("its name")` upstream; a fan-in passes `branch(name)`; every other stage passes the
+/// epoch on as it is, so inserting one changes no random number. The key belongs to (seed, path); `index` goes into the counter.
+struct epoch {
+    std::uint64_t seed = 0;
+    std::uint64_t index = 0;
+    std::uint64_t key = mix64(0);
+
+    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed)}; }
+
+    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage)}; }
+    constexpr epoch branch(std::string_view name) const { return {seed, index, child_key(child_key(key, "branch"), name)}; }
+
+    friend bool operator==(epoch const&, epoch const&) = default;
+};
+
+}  // namespace penstock

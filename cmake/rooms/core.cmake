@@ -1,12 +1,18 @@
 # core: std only.
 penstock_room(core HEADERS
   version.hpp
+  core/batch_type.hpp
   core/blob.hpp
   core/cover.hpp
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp
   core/keyed.hpp
+  core/pipeline.hpp
   core/random.hpp
+  core/source.hpp
+  core/stage.hpp
+  core/state.hpp
+  core/stats.hpp
   core/world.hpp
 )

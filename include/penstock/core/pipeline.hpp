@@ -1,0 +1,195 @@
+// Implements: pipeline<S>, a source the user holds: next, reset, save, load, and a single-pass input range.
+#pragma once
+
+#include <penstock/core/source.hpp>  // defines: source, resettable, hinted, planned, resumable, stoppable
+#include <penstock/core/stats.hpp>   // defines: stats_report, collect_stats
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace penstock {
+
+/// A chain that is ready to run: lazy, move-only, consumed by one thread at a time.
+///
+/// As a range it is a single-pass input range that pulls when it is looked at, so take(3) takes exactly three, and an item
+/// that was pulled by a comparison but never read is handed out by the next loop. A new pass is reset(epoch), never begin().
+template <source S>
+class [[nodiscard("a chain does nothing until it is pulled")]] pipeline {
+public:
+    using item_type = typename S::item_type;
+
+    explicit pipeline(S source) : source_(std::move(source)) {}
+    pipeline(pipeline&&) = default;
+    pipeline(pipeline const&) = delete;
+
+    std::optional<item_type> next() {
+        if (auto item = take_peeked()) return item;
+        start();
+        return source_.next();
+    }
+    /// Rewinds to the start of epoch e.
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        drop_peeked();
+        started_ = true;
+        epoch_ = e;
+        source_.reset(e);
+    }
+    void reset(std::uint64_t seed, std::uint64_t index)
+        requires resettable<S>
+    {
+        reset(epoch::of(seed, index));
+    }
+
+    size_hint hint() const
+        requires hinted<S>
+    {
+        auto h = source_.hint();
+        if (peeked_ && !read_) {
+            ++h.lower;
+            if (h.upper) ++*h.upper;
+        }
+        return h;
+    }
+    std::optional<std::uint64_t> world_max() const
+        requires planned<S>
+    {
+        return source_.world_max();
+    }
+
+    /// The position before the next item: loading it into an equal chain gives the same remaining items. Pure.
+    penstock::state save() const
+        requires resumable<S>
+    {
+        penstock::state out;
+        state_writer w(out);
+        save(w);
+        return out;
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        if (peeked_ && !read_) throw state_error("save: an item was pulled by a comparison and not read yet\n  HINT: read it (*it), or save before the loop looks for the next item");
+        w.stage("pipeline", 1).put("started", started_).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key);
+        source_.save(w);
+    }
+    /// Continues where `s` was saved; needs no reset. A state of another chain is a state_error that names the first difference.
+    void load(penstock::state const& s)
+        requires resumable<S>
+    {
+        state_reader r(s);
+        load(r);
+        r.finish();
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        auto const head = r.stage("pipeline", 1);
+        drop_peeked();
+        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
+        started_ = head.get("started") != 0;
+        if constexpr (resettable<S>)
+            if (started_) source_.reset(epoch_);
+        source_.load(r);
+    }
+    penstock::epoch current() const { return epoch_; }
+
+    void attach(std::stop_token token) { penstock::attach(source_, std::move(token)); }
+
+    /// The counters of every stage that keeps some, the source first.
+    stats_report stats() const {
+        stats_report r;
+        collect_stats(source_, r);
+        return r;
+    }
+
+    template <class F>
+    bool for_each_while(F& f) {
+        if (auto item = take_peeked(); item && !f(std::move(*item))) return false;
+        start();
+        return penstock::for_each_while(source_, f);
+    }
+
+    /// The stages themselves, for what a pipeline does not forward.
+    S& inner() { return source_; }
+    S const& inner() const { return source_; }
+    S release() && { return std::move(source_); }
+
+    class iterator {
+    public:
+        using value_type = item_type;
+        using difference_type = std::ptrdiff_t;
+        using reference = item_type&;
+        using pointer = item_type*;
+        using iterator_category = std::input_iterator_tag;
+        using iterator_concept = std::input_iterator_tag;
+
+        iterator() = default;
+        explicit iterator(pipeline& p) : p_(&p) {}
+
+        reference operator*() const {
+            p_->peek();
+            p_->read_ = true;
+            return *p_->peeked_;
+        }
+        pointer operator->() const { return std::addressof(**this); }
+        iterator& operator++() {
+            p_->peek();
+            p_->drop_peeked();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool at_end() const { return !p_->peek(); }
+        friend bool operator==(iterator const& i, std::default_sentinel_t) { return i.at_end(); }
+
+    private:
+        pipeline* p_ = nullptr;
+    };
+    iterator begin() {
+        if (read_) drop_peeked();
+        return iterator(*this);
+    }
+    std::default_sentinel_t end() const { return {}; }
+
+private:
+    bool peek() {
+        if (!peeked_) {
+            start();
+            peeked_ = source_.next();
+        }
+        return peeked_.has_value();
+    }
+    void drop_peeked() {
+        peeked_.reset();
+        read_ = false;
+    }
+    std::optional<item_type> take_peeked() {  // an item that was read through an iterator has been delivered
+        if (read_) drop_peeked();
+        auto item = std::move(peeked_);
+        drop_peeked();
+        return item;
+    }
+    void start() {
+        if (started_) return;
+        started_ = true;
+        if constexpr (resettable<S>) source_.reset(epoch_);
+    }
+
+    S source_;
+    std::optional<item_type> peeked_;
+    epoch epoch_{};
+    bool started_ = false;
+    bool read_ = false;
+};
+
+template <class T>
+inline constexpr bool is_pipeline = false;
+template <class S>
+inline constexpr bool is_pipeline<pipeline<S>> = true;
+
+}  // namespace penstock

@@ -1,0 +1,91 @@
+// Implements: the protocol, `source` and its optional members as concepts, and the helpers that fall back where one is missing.
+#pragma once
+
+#include <penstock/core/epoch.hpp>  // defines: epoch
+#include <penstock/core/state.hpp>  // defines: state_writer, state_reader
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+namespace penstock {
+
+/// What a chain is made of: next() yields an owned value, or nothing for ever once the epoch is over.
+template <class S>
+concept source = std::move_constructible<S> && requires(S& s) {
+    typename S::item_type;
+    { s.next() } -> std::same_as<std::optional<typename S::item_type>>;
+};
+
+/// How many items are left on this rank; without `upper` nobody knows.
+struct size_hint {
+    std::uint64_t lower = 0;
+    std::optional<std::uint64_t> upper{};
+
+    friend bool operator==(size_hint const&, size_hint const&) = default;
+};
+
+/// Rewinds to the start of an epoch.
+template <class S>
+concept resettable = requires(S& s, epoch e) { s.reset(e); };
+/// Tells what is left on this rank.
+template <class S>
+concept hinted = requires(S const& s) { { s.hint() } -> std::same_as<size_hint>; };
+/// Tells the most items that any rank yields in this epoch: the same on every rank, fixed by reset.
+template <class S>
+concept planned = requires(S const& s) { { s.world_max() } -> std::same_as<std::optional<std::uint64_t>>; };
+/// Saves its position without payloads and continues from it.
+template <class S>
+concept resumable = requires(S const& c, S& s, state_writer& w, state_reader& r) {
+    c.save(w);
+    s.load(r);
+};
+/// Advances without making the item.
+template <class S>
+concept discarding = requires(S& s) { { s.discard() } -> std::same_as<bool>; };
+/// May wait for something outside the process, and ends that wait with an error once the token says so.
+template <class S>
+concept stoppable = requires(S& s, std::stop_token t) { s.attach(t); };
+
+/// Advances by one item without making it where the source can; false at the end. An item that cannot be made throws, as next() would.
+template <source S>
+bool discard(S& s) {
+    if constexpr (discarding<S>) return s.discard();
+    else return s.next().has_value();
+}
+
+/// Hands every remaining item to f until f returns false; false if f stopped it. The items are those of next().
+template <source S, class F>
+bool for_each_while(S& s, F& f) {
+    if constexpr (requires { s.for_each_while(f); }) return s.for_each_while(f);
+    else {
+        while (auto item = s.next())
+            if (!f(std::move(*item))) return false;
+        return true;
+    }
+}
+
+template <class S>
+void attach(S& s, std::stop_token token) {
+    if constexpr (stoppable<S>) s.attach(std::move(token));
+}
+
+/// Copies a local cursor back to its member however the scope ends.
+template <class T>
+class write_back {
+public:
+    write_back(T& member, T const& local) : member_(member), local_(local) {}
+    write_back(write_back const&) = delete;
+    ~write_back() { member_ = local_; }
+
+private:
+    T& member_;
+    T const& local_;
+};
+
+/// What a stage returns from a build that a static_assert has refused already: it keeps further errors quiet.
+struct broken_chain {};
+
+}  // namespace penstock

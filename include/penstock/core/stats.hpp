@@ -1,0 +1,35 @@
+// Implements: stage_stats, what a stage tells about its own work; collected along a chain, the source first.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+/// Counters of one stage since it was built. Times in nanoseconds, summed over its threads; taken per batch or chunk, never per element.
+struct stage_stats {
+    std::string name;
+    std::uint64_t items = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t errors = 0;       ///< failures it threw or skipped
+    std::uint64_t busy_ns = 0;      ///< working
+    std::uint64_t wait_in_ns = 0;   ///< waiting for the stage before it
+    std::uint64_t wait_out_ns = 0;  ///< waiting for the stage after it to take what is ready
+    std::uint64_t held = 0;         ///< items it holds now
+};
+
+/// What stats(report) of a chain fills; a stage without counters adds nothing.
+using stats_report = std::vector<stage_stats>;
+
+/// Tells about itself and the stages before it.
+template <class S>
+concept watched = requires(S const& s, stats_report& r) { s.stats(r); };
+
+template <class S>
+void collect_stats(S const& s, stats_report& r) {
+    if constexpr (watched<S>) s.stats(r);
+}
+
+}  // namespace penstock

@@ -1,8 +1,29 @@
-# How our own programs are compiled; nothing here is exported.
+# How our own programs (tests, examples, benchmarks) are compiled; nothing here is exported.
 
+set(PENSTOCK_SANITIZE "" CACHE STRING "Sanitizers of our own programs: address,undefined or thread; empty for none")
+set_property(CACHE PENSTOCK_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
+
+# -O1 -g1 at the least: names and lines in the reports, and fast enough for the tests that count time
 add_library(penstock_dev_warnings INTERFACE)
 target_compile_options(penstock_dev_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wpedantic
   $<$<BOOL:${PENSTOCK_WERROR}>:-Werror> $<$<CXX_COMPILER_ID:GNU>:-fconcepts-diagnostics-depth=2>)
+
+add_library(penstock_dev_sanitizers INTERFACE)
+if(PENSTOCK_SANITIZE)
+  target_compile_options(penstock_dev_sanitizers INTERFACE
+    -fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(penstock_dev_sanitizers INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
+endif()
+
+# penstock_uses_torch(OUT room...): whether LibTorch is linked. It is not instrumented: its programs run without sanitizers.
+function(penstock_uses_torch out)
+  set(${out} FALSE PARENT_SCOPE)
+  foreach(room IN LISTS ARGN)
+    if(room IN_LIST PENSTOCK_ROOMS_TORCH)
+      set(${out} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
 
 # penstock_program(name SOURCES file... ROOMS room...): an executable of ours; skipped when one of its rooms is off.
 function(penstock_program name)
@@ -13,6 +34,10 @@ function(penstock_program name)
     endif()
   endforeach()
   add_executable(${name} ${arg_SOURCES})
+  penstock_uses_torch(torch ${arg_ROOMS})
   list(TRANSFORM arg_ROOMS PREPEND "penstock::")
   target_link_libraries(${name} PRIVATE ${arg_ROOMS} penstock_dev_warnings)
+  if(NOT torch)
+    target_link_libraries(${name} PRIVATE penstock_dev_sanitizers)
+  endif()
 endfunction()

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Implements: set up this machine, build and run every test: all rooms; the rooms without LibTorch under the address and
+# undefined-behaviour sanitizers; their tests with threads under the thread sanitizer.
+#
+# usage: tests/run.sh [ctest arguments]      for example: tests/run.sh -L unit ; tests/run.sh -R take
+#   PENSTOCK_TEST_PRESETS="ci"   only these presets (default: "asan tsan ci"; others: dev)
+#   PENSTOCK_JOBS=N              compile and test with N processes (default: the number of cores)
+# Safe to repeat: what is built stays built, in build/<preset>.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+read -ra presets <<<"${PENSTOCK_TEST_PRESETS:-asan tsan ci}"
+jobs=${PENSTOCK_JOBS:-$(nproc)}
+SECONDS=0
+
+say() { printf '\n== tests/run.sh [%d:%02d]: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
+
+case "${1:-}" in
+    -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+esac
+
+say "set-up (cmake/bootstrap.sh)"
+cmake/bootstrap.sh
+mkdir -p build
+
+torch=()
+[[ -z ${PENSTOCK_TORCH_DIR:-} ]] || torch=("-DPENSTOCK_TORCH_DIR=$PENSTOCK_TORCH_DIR")
+output=$(mktemp build/ctest.XXXXXX)
+trap 'rm -f "$output"' EXIT
+passed=0 failed=0 broken=()
+
+for preset in "${presets[@]}"; do
+    say "$preset: configure"
+    cmake --preset "$preset" "${torch[@]}"
+    say "$preset: build with $jobs processes"
+    # NINJA_STATUS without colours: short lines in a log
+    cmake --build --preset "$preset" --parallel "$jobs"
+    say "$preset: ctest $*"
+    status=0
+    ctest --test-dir "build/$preset" --output-on-failure --no-tests=ignore --parallel "$jobs" "$@" 2>&1 | tee "$output" || status=$?
+    # "97% tests passed, 2 tests failed out of 60"
+    counts=$(sed -n 's/^[0-9]*% tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$output" | tail -n 1)
+    read -r bad all <<<"${counts:-0 0}"
+    passed=$((passed + all - bad)) failed=$((failed + bad))
+    ((status == 0)) || broken+=("$preset")
+done
+
+say "presets: ${presets[*]}"
+printf '%d passed, %d failed\n' "$passed" "$failed"
+if ((${#broken[@]})); then
+    printf 'tests/run.sh: failed in: %s\n' "${broken[*]}" >&2
+    exit 1
+fi
+if ((passed == 0)); then
+    printf 'tests/run.sh: no test ran\n' >&2
+    exit 1
+fi

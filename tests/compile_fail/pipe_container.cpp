@@ -1,0 +1,12 @@
+// expect: the left side of | is no pipeline. HINT: wrap a container with from_range(r) or from_vector(v)
+#include <penstock/core/stage.hpp>
+
+#include <vector>
+
+namespace ps = penstock;
+
+int main() {
+#ifndef PENSTOCK_REPAIRED
+    (void)(std::vector{1, 2, 3} | ps::stage([](auto input) { return input; }));
+#endif
+}

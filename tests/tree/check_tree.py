@@ -1,0 +1,239 @@
+"""Checks that the tree keeps its own rules. One check per name:
+
+  rooms      a third-party header is included only in the room that owns it, and a room includes only rooms above it
+  listed     every header is listed in its room's CMake file
+  batteries  every stage header has a test of its name that registers the conformance battery
+  docs       the six lines of a stage's doc comment: Order, Buffers, Resume, Threads, Errors, and an example, in this order
+  examples   the example of a doc comment is the text of the test that checks it
+  machine    no file names a folder of somebody's machine, or a host that packages were fetched from
+
+usage: check_tree.py ROOT CHECK
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+# From the top down: a room includes only rooms above it. Second: the third-party headers that live in it.
+LIBTORCH = ("ATen/", "c10/", "torch/")
+ROOMS = {
+    "core": (), "sources": (), "stages": (),
+    "ranges": ("range/v3/",),
+    "concurrency": ("boost/asio/thread_pool.hpp", "boost/asio/post.hpp"),
+    "io": (),
+    "formats": ("zlib.h",),
+    "image": ("spng.h", "jpeglib.h", "jerror.h", "hwy/"),
+    "cuda": ("cuda", "cub/"),
+    "dist": (*LIBTORCH, "gloo/"),
+    "tensor": LIBTORCH,
+    "train": (*LIBTORCH, "nlohmann/"),
+}
+# A header of these rooms without a dot (or in this list) is the standard library's; the others may use the operating system's too.
+STD_ONLY = ("core", "sources", "stages")
+C_HEADERS = re.compile(r"(assert|ctype|errno|float|inttypes|limits|locale|math|setjmp|signal|stdarg|stddef|stdint|stdio|stdlib|string|time)\.h")
+POSIX = re.compile(r"(sys|net|netinet|arpa|linux)/\w+\.h|(unistd|fcntl|dirent|poll|pthread|sched|spawn|dlfcn|termios|netdb|pwd|immintrin|cpuid|x86intrin|ifaddrs|glob)\.h")
+STAGE_ROOMS = ("stages", "concurrency", "formats", "image", "tensor")
+DOC_LINES = ("Order", "Buffers", "Resume", "Threads", "Errors")
+MARK = re.compile(r"\bstage_of<|\bstage\(|\bterminal\(")
+
+
+def headers(root):
+    """(room, path) of every public header; the room of penstock.hpp and its like is ''."""
+    base = root / "include" / "penstock"
+    for path in sorted(p for suffix in ("hpp", "cuh") for p in base.rglob(f"*.{suffix}")):
+        parts = path.relative_to(base).parts
+        yield (parts[0] if len(parts) > 1 else ""), path
+
+
+def includes(path):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if m := re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line):
+            yield number, m[1]
+
+
+def check_rooms(root):
+    order = list(ROOMS)
+    for room, path in headers(root):
+        if room and room not in ROOMS:
+            yield f"{path}: '{room}' is no room; there are {', '.join(order)}"
+            continue
+        for number, name in includes(path):
+            where = f"{path}:{number}: includes <{name}>"
+            if name.startswith("penstock/"):
+                used = name.split("/")[1] if name.count("/") > 1 else ""
+                if room and used and (used not in order or order.index(used) > order.index(room)):
+                    yield f"{where}: {room} includes only rooms above it: {', '.join(order[:order.index(room)])}"
+                if room and not used and name != "penstock/version.hpp":
+                    yield f"{where}: a room includes single headers, not the header of everything"
+                continue
+            if "/" not in name and "." not in name or C_HEADERS.fullmatch(name):
+                continue
+            owners = [r for r, libraries in ROOMS.items() if any(name.startswith(prefix) for prefix in libraries)]
+            if owners and room not in owners:
+                yield f"{where}: this library lives in {', '.join(owners)}"
+            elif not owners and room in STD_ONLY:
+                yield f"{where}: {room} includes the standard library alone"
+            elif not owners and not POSIX.fullmatch(name):
+                yield f"{where}: no room owns this library; it belongs into the table of {pathlib.Path(__file__).name}"
+
+
+def check_listed(root):
+    for room, path in headers(root):
+        short = path.relative_to(root / "include" / "penstock").as_posix()
+        lists = [root / "cmake" / "rooms" / f"{room}.cmake"] if room else sorted((root / "cmake").rglob("*.cmake"))
+        if not any(re.search(rf"(^|\s){re.escape(short)}(\s|\)|$)", f.read_text(), re.M) for f in lists if f.is_file()):
+            yield f"{path}: is not listed in {lists[0] if room else 'cmake/'}; an unlisted header is not tested alone"
+
+
+def test_of(root, room, path):
+    return root / "tests" / room / f"{path.stem}_test.cpp"
+
+
+FUNCTION = re.compile(r"(?:\[\[nodiscard[^\]]*\]\]\s*)?(?:template\s*<.*>\s*)?(?:(?:inline|constexpr|static)\s+)*[\w:<>, ]+?[&*]?\s+(\w+)\(")
+NO_FUNCTION = re.compile(r"(return|struct|class|namespace|using|else|if|throw|static_assert|friend|concept|requires)\b")
+
+
+def functions(path):
+    """(name, doc comment, text) of every function at namespace level outside `detail`."""
+    doc, depth, depth_of_detail = [], 0, None
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        stripped = line.strip()
+        if re.match(r"namespace (\w+::)*detail\b", stripped) and depth_of_detail is None:
+            depth_of_detail = depth
+        function = None
+        if depth_of_detail is None and line[:1] not in ("", " ", "#", "/") and not NO_FUNCTION.match(stripped):
+            function = FUNCTION.match(stripped)
+        if stripped.startswith("///"):
+            doc.append(stripped[3:].removeprefix(" "))
+        elif function:
+            body = "\n".join(lines[number:])
+            end = re.search(r"\n}", body)  # clang-format puts the last brace of a function, and no other, at the start of a line
+            one_line = stripped.endswith(("}", ";"))
+            yield function[1], doc, lines[number] if one_line else body[: end.end()] if end else body
+            doc = []
+        elif stripped and not stripped.startswith(("template", "requires", "[[")):
+            doc = []
+        code = re.sub(r'"(\\.|[^"\\])*"|//.*', "", line)
+        depth += code.count("{") - code.count("}")
+        if depth_of_detail is not None and depth <= depth_of_detail and "}" in code:
+            depth_of_detail = None
+
+
+def stage_functions(root):
+    """(path, room, name, doc) of every stage or terminal that users call, best documented overload only."""
+    for room, path in headers(root):
+        if room not in STAGE_ROOMS:
+            continue
+        found = {}
+        for name, doc, body in functions(path):
+            if MARK.search(body) or name == path.stem:
+                if name not in found or len(doc) > len(found[name]):
+                    found[name] = doc
+        for name, doc in found.items():
+            if room in ("stages", "concurrency") or any(line.startswith(DOC_LINES) for line in doc) or is_stage(path, name):
+                yield path, room, name, doc
+
+
+def is_stage(path, name):
+    return any(n == name and MARK.search(body) for n, _, body in functions(path))
+
+
+def is_terminal(path):
+    text = path.read_text()
+    return bool(re.search(r"\bterminal\(", text)) and not re.search(r"\bstage_of<|\bstage\(", text)
+
+
+def check_batteries(root):
+    for room, path in headers(root):
+        if room != "stages" or is_terminal(path) or not MARK.search(path.read_text()):
+            continue
+        test = test_of(root, room, path)
+        if not test.is_file():
+            yield f"{path}: has no test {test}"
+        elif not re.search(r"\bbattery\w*\(", test.read_text()):
+            yield f"{test}: does not register the conformance battery: battery(stage_case{{...}})"
+        elif not any(re.search(rf"\b{test.name}\b", f.read_text()) for f in (root / "tests" / room).glob("CMakeLists.txt")):
+            yield f"{test}: is not listed in tests/{room}/CMakeLists.txt"
+
+
+def example_of(doc):
+    """The indented block at the end of a doc comment."""
+    block = []
+    for line in reversed(doc):
+        if line.startswith("    "):
+            block.insert(0, line[4:].rstrip())
+        elif line.strip() == "" and block:
+            break
+        elif line.strip():
+            break
+    return block
+
+
+def check_docs(root):
+    for path, room, name, doc in stage_functions(root):
+        terminal = is_terminal(path)
+        heads = [line.split()[0] for line in doc if line.startswith(DOC_LINES)]
+        wanted = list(DOC_LINES)
+        if terminal and not heads and doc:
+            continue  # a terminal holds nothing between calls: a sentence is enough
+        if heads != wanted:
+            yield f"{path}: {name}: the doc comment must have the lines {', '.join(wanted)}, in this order, got {', '.join(heads) or 'none'}"
+        elif not example_of(doc):
+            yield f"{path}: {name}: the doc comment must end with an example, indented by four"
+
+
+def plain(lines):
+    """Examples are compared without indentation, `ps::` and the width of gaps."""
+    text = [re.sub(r"\s+", " ", line.replace("ps::", "").strip()) for line in lines]
+    return [line.rstrip(" ;") for line in text if line]
+
+
+def check_examples(root):
+    for path, room, name, doc in stage_functions(root):
+        example = example_of(doc)
+        if not example or not any(line.startswith(DOC_LINES) for line in doc):
+            continue
+        test = test_of(root, room, path)
+        if not test.is_file():
+            yield f"{path}: {name}: its example is checked by no test; expected {test}"
+            continue
+        m = re.search(rf"^\s*// example-begin {re.escape(name)}$\n(.*?)^\s*// example-end", test.read_text(), re.M | re.S)
+        if not m:
+            yield f"{test}: has no block `// example-begin {name}` ... `// example-end` for the example in {path}"
+        elif plain(m[1].splitlines()) != plain(example):
+            yield f"{path}: the example of {name} is not the one in {test}:\n    doc:  {plain(example)}\n    test: {plain(m[1].splitlines())}"
+
+
+def check_machine(root):
+    # written in pieces: this file is searched as well
+    words = [r"(?<![\w./])/" + "work/", r"(?<![\w./])/" + "root/", r"/home/(?!user\b|you\b|me\b)\w+/", "index" + "-url", "find" + "-links",
+             "trusted" + "-host", r"\bhttps?://[\w.-]*(?:pypi|pythonhosted|deb\.debian|archive\.ubuntu|snapshot\.debian)[\w.-]*"]
+    pattern = re.compile("|".join(words))
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True)
+    if listed.returncode == 0:
+        files = [root / f for f in listed.stdout.decode().split("\0") if f]
+    else:
+        files = [f for f in root.rglob("*") if f.is_file() and not {"build", ".venv", ".git", "data"} & set(f.relative_to(root).parts)]
+    for path in files:
+        if not path.is_file() or path.is_symlink():
+            if path.is_symlink() and str(path.readlink()).startswith("/"):
+                yield f"{path}: is a link to {path.readlink()}, a folder of this machine"
+            continue
+        data = path.read_bytes()
+        if b"\0" in data[:8000]:
+            continue
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+            if m := pattern.search(line):
+                yield f"{path}:{number}: names something of one machine: {m[0]}"
+
+
+def run(root, name):
+    return list(globals()[f"check_{name}"](pathlib.Path(root)))
+
+
+if __name__ == "__main__":
+    problems = run(sys.argv[1], sys.argv[2])
+    for problem in problems:
+        print(problem.replace(f"{sys.argv[1]}/", ""), file=sys.stderr)
+    sys.exit(bool(problems))

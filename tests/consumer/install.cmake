@@ -1,0 +1,22 @@
+# Installs, moves the install elsewhere, and fails if a file of it names a folder of the build or the checkout.
+file(REMOVE_RECURSE "${FIRST}" "${MOVED}")
+execute_process(COMMAND "${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${FIRST}" --component penstock
+  OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME "${FIRST}" "${MOVED}")
+file(GLOB_RECURSE files "${MOVED}/*")
+foreach(file IN LISTS files)
+  file(READ "${file}" text)
+  foreach(folder "${SOURCE}" "${BUILD}" "${FIRST}")
+    string(FIND "${text}" "${folder}" at)
+    if(NOT at EQUAL -1)
+      message(FATAL_ERROR "the installed ${file} names ${folder}\n  HINT: an installed file may say only where things lie beside it")
+    endif()
+  endforeach()
+endforeach()
+# every header of the checkout is there, whatever rooms are on
+file(GLOB_RECURSE headers RELATIVE "${SOURCE}" "${SOURCE}/include/penstock/*.hpp")
+foreach(header IN LISTS headers)
+  if(NOT EXISTS "${MOVED}/${header}")
+    message(FATAL_ERROR "${header} is not installed")
+  endif()
+endforeach()

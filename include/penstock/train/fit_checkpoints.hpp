@@ -1,0 +1,160 @@
+// Implements: fit_saver, a run of fit into checkpoints and out of them.
+#pragma once
+
+#include <penstock/core/errors.hpp>            // defines: state_error, message
+#include <penstock/core/state.hpp>             // defines: state
+#include <penstock/dist/context.hpp>           // defines: dist::context
+#include <penstock/dist/data_parallel.hpp>     // defines: dist::mean_buffers
+#include <penstock/train/fit_options.hpp>      // defines: fit_options, resume
+#include <penstock/train/fit_position.hpp>     // defines: fit_position
+#include <penstock/train/load_checkpoint.hpp>  // defines: load_checkpoint, peers, snapshot
+#include <penstock/train/named.hpp>            // defines: named_tensors, state_of, buffers_of
+#include <penstock/train/restore.hpp>          // defines: restore
+#include <penstock/train/rng.hpp>              // defines: save_generators, load_generators
+#include <penstock/train/save_checkpoint.hpp>  // defines: save_checkpoint
+
+#include <ATen/ATen.h>
+#include <torch/nn/module.h>
+
+#include <bit>
+#include <charconv>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace penstock::train {
+
+/// The agreement of save_checkpoint and load_checkpoint, over the ranks of a context.
+inline peers peers_of(dist::context& ctx) {
+    return {.rank = ctx.rank(),
+            .world = ctx.world_size(),
+            .any = [&ctx](bool mine) {
+                auto t = at::full({1}, mine ? 1 : 0, at::kLong);
+                ctx.all_reduce(t, c10d::ReduceOp::MAX);
+                return t.item<std::int64_t>() != 0;
+            },
+            .first = [&ctx](std::uint64_t mine) {
+                auto t = at::full({1}, std::bit_cast<std::int64_t>(mine), at::kLong);
+                ctx.broadcast(t);
+                return std::bit_cast<std::uint64_t>(t.item<std::int64_t>());
+            }};
+}
+
+/// Names of the stages of a saved state, the source first: what tells one chain from another.
+inline std::string chain_of(state const& s) {
+    std::string names;
+    for (auto const& r : s.records) names += (names.empty() ? "" : " | ") + r.stage;
+    return names;
+}
+
+/// Saves and restores all that a run of fit needs: weights (buffers averaged over the ranks), optimizer, counters; and of each rank its own
+/// buffers, generators, pipeline and running loss. All members are collectives.
+class fit_saver {
+public:
+    struct optimizer_state {
+        std::function<named_tensors()> read;
+        std::function<void(named_tensors const&)> load;
+    };
+
+    /// `chain` is chain_of a pipeline like the one that is trained; empty where it cannot be saved.
+    fit_saver(dist::context& ctx, fit_options const& o, torch::nn::Module& model, optimizer_state optimizer, std::string chain)
+        : ctx_(ctx), o_(o), model_(model), optimizer_(std::move(optimizer)), chain_(std::move(chain)) {}
+
+    bool on() const { return !o_.checkpoint.empty(); }
+
+    /// Restores weights, optimizer and position from the newest complete checkpoint, as the options say; false: start from the beginning.
+    /// Before the engine is built. Sentences about checkpoints that were passed over go to `notes`.
+    bool load(fit_position& at, std::vector<std::string>& notes) {
+        if (!on() || o_.resume == resume::never) return false;
+        ctx_.collective_phase("loads a checkpoint");
+        auto found = load_checkpoint(o_.checkpoint, peers_of(ctx_));
+        if (!found) {
+            if (o_.resume == resume::if_possible) return false;
+            throw state_error(message("fit: .resume needs a checkpoint, there is none in '", o_.checkpoint, "'\n  HINT: .resume = resume::if_possible starts from the beginning then"));
+        }
+        for (auto& r : found->rejected) notes.push_back("passed over " + std::move(r));
+        auto& s = found->state;
+        check(*found);
+        restore(s.model, state_of(model_), found->directory.string() + ": model");
+        optimizer_.load(s.optim);
+        at.epoch = s.epoch;
+        at.step = number(*found, "step");
+        at.applied = number(*found, "applied");
+        at.samples = s.samples;
+        at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
+        for (auto const& [name, t] : s.rank)
+            if (name == "loss.sum") at.loss = t.to(ctx_.device());
+        if (!s.pipeline.empty()) at.inside = state::parse(s.pipeline);
+        rank_ = std::move(s.rank);
+        notes.push_back(message("resumed from ", found->directory.string()));
+        return true;
+    }
+    /// Gives this rank its own buffers and generators back. After the engine is built: that broadcasts the buffers of rank 0.
+    void restore_rank() {
+        if (rank_.empty()) return;
+        named_tensors own;
+        for (auto const& [name, t] : rank_)
+            if (name.starts_with(buffer)) own.emplace_back(name.substr(buffer.size()), t);
+        restore(own, buffers_of(model_), o_.checkpoint + ": buffers of this rank");
+        load_generators(rank_);
+        rank_.clear();
+    }
+
+    /// Writes a checkpoint of the position between two steps; `notes` gets what could not be tidied up.
+    void save(fit_position const& at, std::vector<std::string>& notes) {
+        if (!on()) return;
+        ctx_.collective_phase("saves a checkpoint");
+        snapshot s{.step = at.step, .epoch = at.epoch, .samples = at.samples, .chain = chain_};
+        s.model = distinct_parameters();
+        for (auto& b : dist::mean_buffers(ctx_, model_)) s.model.push_back(std::move(b));
+        s.optim = optimizer_.read();
+        s.rank = save_generators();
+        for (auto const& [name, t] : buffers_of(model_)) s.rank.emplace_back(std::string(buffer) + name, t);
+        s.rank.emplace_back("loss.sum", at.loss.defined() ? at.loss : at::zeros({}, at::kDouble));
+        if (at.inside) s.pipeline = at.inside->text();
+        s.metadata = {{"step", std::to_string(at.step)},
+                      {"applied", std::to_string(at.applied)},
+                      {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
+                      {"seed", std::to_string(o_.seed)},
+                      {"accumulate", std::to_string(o_.accumulate)}};
+        auto saved = save_checkpoint(o_.checkpoint, s, peers_of(ctx_), {.keep = o_.keep});
+        for (auto& n : saved.notes) notes.push_back(std::move(n));
+    }
+
+private:
+    static constexpr std::string_view buffer = "buffer.";
+
+    named_tensors distinct_parameters() const {
+        named_tensors all;
+        for (auto const& kv : model_.named_parameters())
+            if (kv.value().defined()) all.emplace_back(kv.key(), kv.value());
+        return all;
+    }
+    std::uint64_t number(loaded_checkpoint const& c, std::string const& name) const {
+        auto const at = c.state.metadata.find(name);
+        std::uint64_t n = 0;
+        if (at == c.state.metadata.end() || std::from_chars(at->second.data(), at->second.data() + at->second.size(), n).ec != std::errc{})
+            throw state_error(message("fit: ", c.directory.string(), " holds no number '", name, "'\n  HINT: it was not saved by fit, or by another version"));
+        return n;
+    }
+    void check(loaded_checkpoint const& c) const {
+        auto const same = [&](char const* what, auto const& saved, auto const& ours, char const* hint) {
+            if (saved != ours) throw state_error(message("fit: ", c.directory.string(), " was saved with ", what, " ", saved, ", this run has ", ours, "\n  HINT: ", hint));
+        };
+        same("the chain", c.state.chain, chain_, "build the same chain, or start in an empty folder");
+        same(".seed", number(c, "seed"), o_.seed, "use that seed to continue its order, or start in an empty folder");
+        same(".accumulate", number(c, "accumulate"), static_cast<std::uint64_t>(o_.accumulate), "use that number to continue its windows, or start in an empty folder");
+    }
+
+    dist::context& ctx_;
+    fit_options const& o_;
+    torch::nn::Module& model_;
+    optimizer_state optimizer_;
+    std::string chain_;
+    named_tensors rank_;  // what was loaded for this rank, until restore_rank
+};
+
+}  // namespace penstock::train

@@ -1,0 +1,87 @@
+// Implements: fit_options, step_info, epoch_info and fit_report: what goes into the loop and what comes out.
+#pragma once
+
+#include <penstock/train/precision.hpp>  // defines: precision
+#include <penstock/train/schedule.hpp>   // defines: schedule
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace penstock::train {
+
+/// What the loop does when the loss is inf or NaN.
+enum class nonfinite {
+    stop,  ///< end the run with an error at the next log step; the last checkpoint stays
+    skip,  ///< leave weights and optimizer as they were, step by step, decided on the device and equal on all ranks
+};
+
+/// Where a run starts.
+enum class resume {
+    never,         ///< from the beginning; a folder that holds checkpoints of an earlier run is refused
+    if_possible,   ///< from the newest complete checkpoint, or from the beginning when there is none
+    required,      ///< from the newest complete checkpoint; none is an error
+};
+
+/// How fit() trains. Plain data; members in the order in which they matter.
+struct fit_options {
+    std::uint64_t epochs = 1;
+    std::uint64_t seed = 0;            ///< of shuffling and augmentation; the model's initial weights are the caller's
+    int accumulate = 1;                ///< micro-batches per rank and optimizer step
+    train::precision precision = train::precision::automatic;
+    train::schedule schedule = {};     ///< factor of the optimizer's rate by applied steps
+    double clip_norm = 0;              ///< bound of the global gradient norm; 0 does not clip
+    train::nonfinite nonfinite = train::nonfinite::stop;
+
+    std::string checkpoint = {};       ///< folder of the checkpoints; empty saves nothing
+    std::uint64_t save_every = 0;      ///< optimizer steps between checkpoints; 0 saves at epoch edges and on SIGTERM only
+    std::size_t keep = 3;              ///< newest checkpoints to keep
+    train::resume resume = train::resume::never;
+
+    std::uint64_t log_every = 50;      ///< optimizer steps between log lines
+    std::string csv = {};              ///< file for the metrics, one row per log step; empty writes none
+    bool quiet = false;                ///< print nothing
+    std::size_t bucket_bytes = 25u << 20;  ///< gradients are reduced in buckets of about this size
+    std::uint64_t max_steps = 0;       ///< stop (with a checkpoint) after so many optimizer steps; 0 is no limit
+};
+
+/// What a part's on_step(info) sees, after the update. Batches are this rank's.
+template <class Batch>
+struct step_info {
+    std::uint64_t step = 0;         ///< steps done, this one included
+    std::uint64_t epoch = 0;
+    std::span<Batch const> batches{};
+    at::Tensor loss{};              ///< this rank's sum of losses, 0-dim double, on the device
+    double weight = 0;              ///< global weight of the window
+    double lr = 0;
+};
+
+/// Named results of validation, in the order in which they were computed.
+using metric_values = std::vector<std::pair<std::string, double>>;
+
+/// What fit() returns, equal on all ranks but for the times.
+struct fit_report {
+    std::uint64_t epochs = 0, steps = 0, skipped = 0;
+    std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
+    bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
+    double loss = 0;                    ///< mean over the last log interval
+    std::vector<metric_values> history{};  ///< metrics by epoch, of this run
+    double seconds = 0, wait_seconds = 0, compute_seconds = 0, agree_seconds = 0, save_seconds = 0, validate_seconds = 0;
+
+    /// The last value of a metric; 0 if it was never measured.
+    double last(std::string_view name) const {
+        for (auto e = history.rbegin(); e != history.rend(); ++e)
+            for (auto const& [n, v] : *e)
+                if (n == name) return v;
+        return 0;
+    }
+};
+
+}  // namespace penstock::train

@@ -1,0 +1,26 @@
+// Implements: fit_position, where a run of fit stands between two optimizer steps.
+#pragma once
+
+#include <penstock/core/state.hpp>  // defines: state
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace penstock::train {
+
+/// Counters are those of all ranks together and equal on all of them.
+struct fit_position {
+    std::uint64_t epoch = 0;            ///< epochs done
+    std::uint64_t step = 0;             ///< steps done, skipped ones included
+    std::uint64_t applied = 0;          ///< steps that changed the weights: what the schedule counts
+    std::uint64_t samples = 0;
+    std::optional<state> inside{};      ///< this rank's pipeline after the last step; empty at an epoch's edge
+    at::Tensor loss{};                  ///< this rank's losses since the last log line, 0-dim double; undefined: none
+    double weight = 0;                  ///< global weight since the last log line
+
+    std::uint64_t skipped() const { return step - applied; }
+};
+
+}  // namespace penstock::train

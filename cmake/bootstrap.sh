@@ -123,7 +123,7 @@ check_packages() {
 # --- LibTorch -------------------------------------------------------------------------------------------------------------------
 
 # has_torch DIR: DIR is a torch package (or an unpacked LibTorch) that our rooms can use
-has_torch() { [[ -e $1/include/torch/csrc/distributed/c10d/reducer.hpp && -e $1/lib/libtorch_cpu.so ]]; }
+has_torch() { [[ -e $1/include/torch/csrc/distributed/c10d/reducer.hpp && -s $1/lib/libtorch_cpu.so ]]; }
 
 # True when the user brings a LibTorch.
 own_torch() {
@@ -170,8 +170,9 @@ venv_is_ready() {
     return 1
 }
 
-# penstock-making is there from the first moment to the last, penstock-ready is written at the very end and says what was installed.
-# So a killed run is known by the first, another version by the second, and a .venv of the user's own has neither.
+# penstock-making is in a .venv of ours from the first moment to the last, penstock-ready is written at the very end and says what was
+# installed. So a killed run is known by the first and another version by the second; a .venv of the user's own, which is never
+# emptied, has neither until it holds all that we need.
 make_venv() {
     local log=$root/.venv.log attempt
     if [[ -e $making ]]; then
@@ -186,7 +187,6 @@ make_venv() {
         printf '%s\n' "${torch_packages[*]}" >"$ready"
         return
     fi
-    : >"$making"
     rm -f "$ready"
     say "installing ${torch_packages[*]} into .venv (about 530 MB, without the GPU libraries)"
     for attempt in 1 2 3; do

@@ -21,8 +21,8 @@ ROOMS = {
     "ranges": ("range/v3/",),
     "concurrency": ("boost/asio/thread_pool.hpp", "boost/asio/post.hpp"),
     "io": (),
-    "formats": ("zlib.h",),
-    "image": ("spng.h", "jpeglib.h", "jerror.h", "hwy/"),
+    "formats": ("zlib.h",),  # gzip
+    "image": ("spng.h", "zlib.h", "jpeglib.h", "jerror.h", "hwy/"),  # zlib: libspng's own
     "cuda": ("cuda", "cub/"),
     "dist": (*LIBTORCH, "gloo/"),
     "tensor": LIBTORCH,
@@ -184,8 +184,9 @@ def check_docs(root):
 
 
 def plain(lines):
-    """Examples are compared without indentation, `ps::` and the width of gaps."""
+    """Examples are compared without what a test needs more: indentation, `auto x =`, `ps::`, `std::move`, and the width of gaps."""
     text = [re.sub(r"\s+", " ", line.replace("ps::", "").strip()) for line in lines]
+    text = [re.sub(r"std::move\((\w+)\)", r"\1", re.sub(r"^auto \w+ = ", "", line)) for line in text]
     return [line.rstrip(" ;") for line in text if line]
 
 

@@ -10,6 +10,7 @@ penstock_room(core HEADERS
   core/keyed.hpp
   core/pipeline.hpp
   core/random.hpp
+  core/replay.hpp
   core/source.hpp
   core/stage.hpp
   core/state.hpp

@@ -4,6 +4,7 @@ penstock_room(core HEADERS
   core/batch_type.hpp
   core/blob.hpp
   core/cover.hpp
+  core/dropped.hpp
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp

@@ -28,23 +28,23 @@ struct tally {
     template <class Item>
     void add(Item const& item) {
         ++count;
-        hash += mark(item);
+        hash += mark_of(item);
     }
     template <class Item>
     void remove(Item const& item) {
         --count;
-        hash -= mark(item);
+        hash -= mark_of(item);
     }
-    /// What add() adds for an item of that id in that pass.
-    static constexpr std::uint64_t mark(std::uint64_t id, std::uint64_t pass) { return mix64(id ^ mix64(pass)); }
+    /// What add() adds to the hash for an item of that id.
+    static constexpr std::uint64_t mark(std::uint64_t id) { return mix64(id); }
 
     friend bool operator==(tally const&, tally const&) = default;
 
 private:
     template <class Item>
-    static std::uint64_t mark(Item const& item) {
-        if constexpr (is_keyed<Item>) return mark(item.id, item.pass);
-        else if constexpr (is_batch<Item>) return item.ids.empty() ? 0 : mark(item.ids.front(), item.pass);
+    static std::uint64_t mark_of([[maybe_unused]] Item const& item) {
+        if constexpr (is_keyed<Item>) return mark(item.id);
+        else if constexpr (is_batch<Item>) return item.ids.empty() ? 0 : mark(item.ids.front());
         else return 0;
     }
 };

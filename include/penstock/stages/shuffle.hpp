@@ -34,11 +34,11 @@ consteval std::array<std::uint32_t, 1025> exponential_quantiles() {
     table[1024] = ~std::uint32_t{0};
     return table;
 }
+inline constexpr auto exponential = exponential_quantiles();
 
 /// floor((n + 1/2) E) for a unit exponential E: geometric with mean n, clamped at 4n. u is uniform in 32 bits; lines between the quantiles.
 constexpr std::uint64_t geometric_delay(std::uint32_t u, std::uint64_t n) {
-    constexpr auto table = exponential_quantiles();
-    auto const low = std::uint64_t{table[u >> 22]}, high = std::uint64_t{table[(u >> 22) + 1]};
+    auto const low = std::uint64_t{exponential[u >> 22]}, high = std::uint64_t{exponential[(u >> 22) + 1]};
     auto const e = low + ((high - low) * (u & 0x3FFFFF) >> 22);
     return (std::min)((2 * n + 1) * e >> 29, 4 * n);
 }

@@ -4,12 +4,14 @@ penstock_room(core HEADERS
   core/batch_type.hpp
   core/blob.hpp
   core/cover.hpp
+  core/dropped.hpp
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp
   core/keyed.hpp
   core/pipeline.hpp
   core/random.hpp
+  core/replay.hpp
   core/source.hpp
   core/stage.hpp
   core/state.hpp

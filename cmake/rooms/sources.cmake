@@ -1,3 +1,5 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
+  sources/from_vector.hpp
+  sources/range.hpp
 )

@@ -1,4 +1,4 @@
-// Implements: batch<T>, what batch(n) yields: items, and beside them who they are.
+// Implements: batch_of<T>, what batch(n) yields: items, and beside them who they are.
 #pragma once
 
 #include <penstock/core/keyed.hpp>  // defines: keyed, cover
@@ -16,7 +16,7 @@ namespace penstock {
 /// A mini-batch on the host. For unkeyed items `ids` and `weights` stay empty and every item weighs 1.
 /// May be short, or empty with weight 0, at the end of an epoch: ranks then still agree on the number of batches.
 template <class T>
-struct batch {
+struct batch_of {
     using value_type = T;
 
     std::vector<T> items{};
@@ -38,6 +38,6 @@ struct batch {
 template <class T>
 inline constexpr bool is_batch = false;
 template <class T>
-inline constexpr bool is_batch<batch<T>> = true;
+inline constexpr bool is_batch<batch_of<T>> = true;
 
 }  // namespace penstock

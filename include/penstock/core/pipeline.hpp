@@ -99,6 +99,12 @@ public:
     }
     penstock::epoch current() const { return epoch_; }
 
+    penstock::cover trailing()
+        requires dropping<S>
+    {
+        return source_.trailing();
+    }
+
     void attach(std::stop_token token) { penstock::attach(source_, std::move(token)); }
 
     /// The counters of every stage that keeps some, the source first.

@@ -1,6 +1,7 @@
 // Implements: the protocol, `source` and its optional members as concepts, and the helpers that fall back where one is missing.
 #pragma once
 
+#include <penstock/core/cover.hpp>  // defines: cover
 #include <penstock/core/epoch.hpp>  // defines: epoch
 #include <penstock/core/state.hpp>  // defines: state_writer, state_reader
 
@@ -45,6 +46,9 @@ concept resumable = requires(S const& c, S& s, state_writer& w, state_reader& r)
 /// Advances without making the item.
 template <class S>
 concept discarding = requires(S& s) { { s.discard() } -> std::same_as<bool>; };
+/// Drops items and hands their cover to the next one; trailing() gives away what is left when no next one comes.
+template <class S>
+concept dropping = requires(S& s) { { s.trailing() } -> std::same_as<cover>; };
 /// May wait for something outside the process, and ends that wait with an error once the token says so.
 template <class S>
 concept stoppable = requires(S& s, std::stop_token t) { s.attach(t); };
@@ -65,6 +69,13 @@ bool for_each_while(S& s, F& f) {
             if (!f(std::move(*item))) return false;
         return true;
     }
+}
+
+/// The positions of items that were dropped after the last one, once the source has ended; a second call gives nothing.
+template <class S>
+cover trailing(S& s) {
+    if constexpr (dropping<S>) return s.trailing();
+    else return {};
 }
 
 template <class S>

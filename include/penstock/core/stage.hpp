@@ -75,6 +75,11 @@ struct stage_over {
     {
         up.load(r);
     }
+    cover trailing()
+        requires dropping<S>
+    {
+        return up.trailing();
+    }
     void attach(std::stop_token t)
         requires stoppable<S>
     {

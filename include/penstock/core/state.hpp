@@ -125,8 +125,10 @@ public:
         out_->records.push_back({branch_ + std::string(name), version, {}});
         return record(out_->records.back());
     }
-    /// The records of a snapshot that the same writer's chain made earlier, in place of the live ones.
-    void append(state const& snapshot) { out_->records.insert(out_->records.end(), snapshot.records.begin(), snapshot.records.end()); }
+    /// The records of a snapshot that the same chain made earlier through a writer without a branch, in place of the live ones.
+    void append(state const& snapshot) {
+        for (auto const& r : snapshot.records) out_->records.push_back({branch_ + r.stage, r.version, r.numbers});
+    }
 
     /// A writer whose records are named `branch/stage`; a fan-in saves each of its inputs through one.
     state_writer branch(std::string_view name) const {

@@ -1,0 +1,277 @@
+// Implements: replay, the one way a stage holds items or reads ahead and is resumed exactly without saving a payload.
+#pragma once
+
+#include <penstock/core/batch_type.hpp>  // defines: is_batch
+#include <penstock/core/errors.hpp>      // defines: state_error, message
+#include <penstock/core/keyed.hpp>       // defines: is_keyed
+#include <penstock/core/source.hpp>      // defines: source, resumable, discard, for_each_while, write_back
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+/// What a stage holds, order apart: how many items, and a sum over their identities. Items without an id only count.
+struct tally {
+    std::uint64_t count = 0;
+    std::uint64_t hash = 0;
+
+    template <class Item>
+    void add(Item const& item) {
+        ++count;
+        hash += mark_of(item);
+    }
+    template <class Item>
+    void remove(Item const& item) {
+        --count;
+        hash -= mark_of(item);
+    }
+    /// What add() adds to the hash for an item of that id.
+    static constexpr std::uint64_t mark(std::uint64_t id) { return mix64(id); }
+
+    friend bool operator==(tally const&, tally const&) = default;
+
+private:
+    template <class Item>
+    static std::uint64_t mark_of([[maybe_unused]] Item const& item) {
+        if constexpr (is_keyed<Item>) return mark(item.id);
+        else if constexpr (is_batch<Item>) return item.ids.empty() ? 0 : mark(item.ids.front());
+        else return 0;
+    }
+};
+
+/// The mutex of a stage that is used by one thread.
+struct no_mutex {
+    void lock() {}
+    void unlock() {}
+};
+
+/// Pulls for a stage that holds items, and brings the held ones back after a load by pulling them again.
+///
+/// Pulls are numbered from 0 in each epoch; a pull that throws has a number too. Before every `every`th pull the state of the stage before is
+/// saved, on the pulling thread; snapshots that no held item needs are dropped. save() writes the newest snapshot that is not younger than the
+/// oldest held item *instead of* the live state, then how far to pull again. What is pulled again is compared: items that are held by
+/// their ids, failures by their numbers. Items that are only passed over are discarded unmade, so nothing is known of them but that they exist.
+///
+/// A stage pulls through it, calls release(oldest) as items leave, and resets, saves and loads it beside its own numbers:
+///
+///     save: replay_.save(w, up, replay_.pulls(), held_); w.stage("shuffle", 1)...
+///     load: replay_.load(r, up); ... = r.stage("shuffle", 1)...; replay_.repeat(up, wanted, keep);
+///
+/// Over a stage that cannot be saved it only counts. With Mutex = std::mutex one thread may pull while another calls release and save:
+/// the live state is then written only before the first pull, so that thread must not be started before the consumer asks for an item,
+/// and must be stopped before reset and load. Pulling never holds the mutex while the stage before works.
+template <source S, class Mutex = no_mutex>
+class replay {
+    static constexpr bool one_thread = std::is_same_v<Mutex, no_mutex>;
+    static constexpr std::size_t listed_errors = 16;  // more are counted only, so that the state stays small
+
+public:
+    using item_type = typename S::item_type;
+
+    /// `stage` is for the record and for messages.
+    replay(std::string_view stage, std::uint64_t every) : stage_(stage), every_(every) {}
+
+    /// Pulls of this epoch so far; the next pull has this number. To be asked by the pulling thread.
+    std::uint64_t pulls() const { return pulls_; }
+
+    std::optional<item_type> pull(S& up) {
+        snapshot_if_due(up);
+        try {
+            auto item = up.next();
+            if (item) ++pulls_;
+            return item;
+        } catch (...) {
+            failed(pulls_++);
+            throw;
+        }
+    }
+
+    /// Hands items to f until it returns false; false if f stopped it. An item that f throws for is a pull that failed.
+    template <class F>
+    bool pull_while(S& up, F& f) {
+        for (bool go = true; go;) {
+            snapshot_if_due(up);
+            auto at = pulls_;
+            write_back on_exit{pulls_, at};
+            auto const due = due_;
+            auto g = [&](item_type&& item) {
+                go = f(std::move(item));
+                return ++at != due && go;
+            };
+            try {
+                if (penstock::for_each_while(up, g)) return true;
+            } catch (...) {
+                failed(at++);
+                throw;
+            }
+        }
+        return false;
+    }
+
+    /// Items of pulls before `oldest` are not held any more.
+    void release(std::uint64_t oldest) {
+        if constexpr (resumable<S>) {
+            std::lock_guard guard(mutex_);
+            oldest_ = oldest;
+        }
+    }
+
+    /// A new epoch of the stage before begins.
+    void reset() {
+        std::lock_guard guard(mutex_);
+        pulls_ = oldest_ = 0;
+        due_ = resumable<S> ? 0 : never;
+        live_ = 0;
+        errors_.clear();
+    }
+
+    /// Writes where to start pulling again, up to pull `upto`, and what will be held then.
+    void save(state_writer& w, S const& up, std::uint64_t upto, tally held = {}) const
+        requires resumable<S>
+    {
+        std::lock_guard guard(mutex_);
+        auto from = upto;
+        if (live_ == 0 || (one_thread && oldest_ == pulls_)) up.save(w);
+        else {
+            auto const& s = ring_[newest_needed()];
+            from = s.at;
+            w.append(s.where);
+        }
+        auto record = w.stage(stage_ + ".replay", 1);
+        record.put("from", from).put("pulls", upto).put("held", held.count).put("hash", held.hash);
+        auto const first = std::lower_bound(errors_.begin(), errors_.end(), from), last = std::lower_bound(first, errors_.end(), upto);
+        auto const count = static_cast<std::size_t>(last - first);
+        record.put("errors", count);
+        for (std::size_t i = 0; i != (std::min)(count, listed_errors); ++i) record.put("error" + std::to_string(i), first[static_cast<std::ptrdiff_t>(i)]);
+    }
+
+    /// Loads the stage before and what save() wrote; repeat() must follow once the stage has read its own numbers.
+    void load(state_reader& r, S& up)
+        requires resumable<S>
+    {
+        up.load(r);
+        auto const record = r.stage(stage_ + ".replay", 1);
+        reset();
+        pulls_ = oldest_ = due_ = record.get("from");
+        upto_ = record.get("pulls");
+        expected_ = {record.get("held"), record.get("hash")};
+        error_count_ = record.get("errors");
+        for (std::size_t i = 0; i != (std::min<std::uint64_t>)(error_count_, listed_errors); ++i) errors_.push_back(record.get("error" + std::to_string(i)));
+        if (pulls_ > upto_ || expected_.count > upto_ - pulls_)
+            throw state_error(message("load: ", stage_, ".replay: cannot pull from ", pulls_, " to ", upto_, " and hold ", expected_.count, "\n  HINT: the state is damaged; use an older checkpoint"));
+    }
+
+    /// Pulls again: keep(number, item) for every pull that wanted(number) and did not fail; the others are discarded.
+    template <class Wanted, class Keep>
+    void repeat(S& up, Wanted wanted, Keep keep)
+        requires resumable<S>
+    {
+        tally seen;
+        while (pulls_ != upto_) {
+            auto const number = pulls_;
+            auto const listed = std::binary_search(errors_.begin(), errors_.end(), number);
+            bool const make = wanted(number);
+            std::optional<item_type> item;
+            bool got = true;
+            try {
+                if (make) got = (item = pull(up)).has_value();
+                else {
+                    snapshot_if_due(up);
+                    got = penstock::discard(up);
+                    if (got) ++pulls_;
+                }
+            } catch (...) {
+                if (pulls_ == number) failed(pulls_++);
+                if (!listed && error_count_ <= listed_errors)
+                    std::throw_with_nested(state_error(message(at(number), "it delivered an item when the state was saved, and fails now: ", cause(), hint)));
+                continue;
+            }
+            if (!got) throw state_error(message(at(number), "the data ends here, but ", upto_, " pulls had been made when the state was saved", hint));
+            if (!make) continue;
+            if (listed) throw state_error(message(at(number), "it failed when the state was saved, and delivers ", name(*item), " now", hint));
+            seen.add(*item);
+            keep(number, std::move(*item));
+        }
+        if (seen != expected_)
+            throw state_error(message("load: ", stage_, ": the ", seen.count, " items pulled again are not the ", expected_.count, " held when the state was saved", hint));
+    }
+
+private:
+    struct snapshot {
+        std::uint64_t at = 0;
+        state where;
+    };
+    static constexpr auto never = ~std::uint64_t{0};
+    static constexpr auto hint = "\n  HINT: the data, or the reading of it, changed since; restore it, or go on with what is left of the epoch (--resume=ledger)";
+
+    std::string at(std::uint64_t number) const { return message("load: ", stage_, ": pull ", number, " of the stage before: "); }
+    static std::string cause() {
+        try {
+            throw;
+        } catch (std::exception const& e) {
+            return e.what();
+        } catch (...) {
+            return "an exception that is no std::exception";
+        }
+    }
+    static std::string name(item_type const& item) {
+        if constexpr (is_keyed<item_type>) return message("sample '", item.key, "' (id ", item.id, ")");
+        else return "an item";
+    }
+
+    /// Index of the newest snapshot that is not younger than the oldest held item; the first one never is.
+    std::size_t newest_needed() const {
+        std::size_t i = live_ - 1;
+        while (i != 0 && ring_[i].at > oldest_) --i;
+        return i;
+    }
+    void snapshot_if_due(S& up) {
+        if (pulls_ != due_) return;
+        if constexpr (resumable<S>) {
+            spare_.records.clear();
+            state_writer w(spare_);
+            up.save(w);                            // the stage before may only be touched here, on the pulling thread
+            std::lock_guard guard(mutex_);
+            if (live_ != 0) {
+                auto const first = static_cast<std::ptrdiff_t>(newest_needed()), end = static_cast<std::ptrdiff_t>(live_);
+                std::rotate(ring_.begin(), ring_.begin() + first, ring_.begin() + end);  // dropped ones go behind, their storage is used again
+                live_ -= static_cast<std::size_t>(first);
+                errors_.erase(errors_.begin(), std::lower_bound(errors_.begin(), errors_.end(), ring_.front().at));
+            }
+            if (live_ == ring_.size()) ring_.emplace_back();
+            ring_[live_].at = pulls_;
+            std::swap(ring_[live_++].where, spare_);
+            due_ = pulls_ + every_;
+        }
+    }
+    void failed(std::uint64_t number) {
+        if constexpr (resumable<S>) {
+            std::lock_guard guard(mutex_);
+            if (errors_.empty() || errors_.back() < number) errors_.push_back(number);
+        }
+    }
+
+    std::string stage_;
+    std::uint64_t every_;
+    std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
+    state spare_;
+    mutable Mutex mutex_;
+    std::uint64_t oldest_ = 0;
+    std::vector<snapshot> ring_;  // [0, live_) in order of `at`
+    std::size_t live_ = 0;
+    std::vector<std::uint64_t> errors_;  // numbers of failed pulls since the oldest snapshot, ascending
+    std::uint64_t upto_ = 0, error_count_ = 0;
+    tally expected_;
+};
+
+}  // namespace penstock

@@ -1,0 +1,95 @@
+// Implements: filter(keep), the items for which keep says true.
+#pragma once
+
+#include <penstock/core/dropped.hpp>  // defines: dropped
+#include <penstock/core/stage.hpp>    // defines: stage, stage_over, value_of, value, broken_chain
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace penstock {
+
+template <class S, class F>
+class [[nodiscard]] filter_stage : public stage_over<S> {
+public:
+    using item_type = typename S::item_type;
+    filter_stage(S before, F keep) : stage_over<S>(std::move(before)), keep_(std::move(keep)) {}
+
+    std::optional<item_type> next() {
+        auto item = this->up.next();
+        while (item && !kept(*item)) item = this->up.next();
+        return item;
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        this->up.reset(e);
+        dropped_ = {};
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        dropped_.save(w.stage("filter", 1));
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        dropped_.load(r.stage("filter", 1));
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        return {0, this->up.hint().upper};
+    }
+    std::optional<std::uint64_t> world_max() const = delete;  // how many pass is not known before
+    penstock::cover trailing() {
+        auto all = dropped_.take();
+        all.add(penstock::trailing(this->up));
+        return all;
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        auto h = [&](item_type&& item) { return !kept(item) || g(std::move(item)); };
+        return penstock::for_each_while(this->up, h);
+    }
+
+private:
+    bool kept(item_type& item) {
+        bool const keep = static_cast<bool>(keep_(std::as_const(value(item))));
+        if (keep) dropped_.join(item);
+        else dropped_.add(item);
+        return keep;
+    }
+
+    F keep_;
+    dropped dropped_;
+};
+
+/// Drops the items for which keep(item) is false. Of a keyed item keep sees the value; the next item stands for the dropped ones as well.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact; keep must not depend on earlier calls. The number of items is not known before, so world_max ends here
+/// Threads  none; keep runs on the thread that pulls
+/// Errors   forwards those of keep and of the stages before; either consumes its item
+///
+///     range(6) | filter([](auto i) { return i % 2 == 0; })    // 0 2 4
+template <class F>
+auto filter(F keep) {
+    return stage([keep = std::move(keep)]<class S>(S input) mutable {
+        static_assert(source<S>, "filter works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
+        if constexpr (!source<S>) return broken_chain{};
+        else {
+            constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+            static_assert(ok, "filter(keep): keep cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+            if constexpr (ok) return filter_stage<S, F>(std::move(input), std::move(keep));
+            else return broken_chain{};
+        }
+    });
+}
+
+}  // namespace penstock

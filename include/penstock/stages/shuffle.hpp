@@ -1,0 +1,197 @@
+// Implements: shuffle(n), a delay line that mixes a stream within a window of n items on average.
+#pragma once
+
+#include <penstock/core/replay.hpp>  // defines: replay, tally
+#include <penstock/core/stage.hpp>   // defines: stage_of, stage_over, epoch, size_hint, config_error
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+struct shuffle_options {
+    std::int64_t window = 1000;  ///< items held on average; at most 4 times as many (5 times with `warm`)
+    bool warm = false;           ///< the first item leaves once `window` items are held, so the first ones are mixed as well as the rest
+};
+
+namespace detail {
+
+/// -ln(1 - c/1024) in units of 2^-28 for c < 1024, by ln(m/(m-1)) = 2 artanh(1/(2m-1)): integers only, equal everywhere.
+consteval std::array<std::uint32_t, 1025> exponential_quantiles() {
+    constexpr int digits = 31;
+    std::array<std::uint32_t, 1025> table{};
+    std::uint64_t sum = 0;
+    for (std::uint64_t m = 1024; m != 1; --m) {
+        std::uint64_t const z = (std::uint64_t{1} << digits) / (2 * m - 1), square = z * z >> digits;
+        for (std::uint64_t power = z, k = 1; power != 0; power = power * square >> digits, k += 2) sum += 2 * power / k;
+        table[1025 - m] = static_cast<std::uint32_t>(sum >> (digits - 28));
+    }
+    table[1024] = ~std::uint32_t{0};
+    return table;
+}
+inline constexpr auto exponential = exponential_quantiles();
+
+/// floor((n + 1/2) E) for a unit exponential E: geometric with mean n, clamped at 4n. u is uniform in 32 bits; lines between the quantiles.
+constexpr std::uint64_t geometric_delay(std::uint32_t u, std::uint64_t n) {
+    auto const low = std::uint64_t{exponential[u >> 22]}, high = std::uint64_t{exponential[(u >> 22) + 1]};
+    auto const e = low + ((high - low) * (u & 0x3FFFFF) >> 22);
+    return (std::min)((2 * n + 1) * e >> 29, 4 * n);
+}
+
+}  // namespace detail
+
+/// Item i of the epoch has departure d(i) = i + delay(key, epoch, i); the items leave in the order of (d, i).
+///
+/// Invariant: an item leaves when d <= pulls. Every later item j >= pulls has d(j) >= j >= pulls, and on a tie j is the larger one,
+/// so nothing that is still to come belongs before it. Hence what is held is {i < pulls : (d(i), i) after the last departure}, which load() recomputes.
+template <class S>
+class [[nodiscard]] shuffle_stage : public stage_over<S> {
+public:
+    using item_type = typename S::item_type;
+    shuffle_stage(S input, shuffle_options o)
+        : stage_over<S>{std::move(input)}, n_(static_cast<std::uint64_t>(o.window)), warm_(o.warm ? n_ : 0), replay_("shuffle", (std::max)(std::uint64_t{16}, n_ / 4)) {}
+
+    std::optional<item_type> next() {
+        while (true) {
+            auto const pulls = replay_.pulls();
+            if (held_.count != 0) {
+                for (; line_[day_ % days()] == none && (day_ < pulls || ended_); ++day_) next_ = 0;
+                if (line_[day_ % days()] != none) return depart();
+            } else if (day_ < pulls) day_ = pulls, next_ = 0;
+            if (ended_) return std::nullopt;
+            replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, days()));
+            auto item = replay_.pull(this->up);
+            if (item) arrive(pulls, std::move(*item));
+            else ended_ = true;
+        }
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        this->up.reset(e.child("shuffle"));
+        key_ = e.key;
+        index_ = e.index;
+        replay_.reset();
+        clear();
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        auto h = this->up.hint();
+        h.lower += held_.count;
+        if (h.upper) *h.upper += held_.count;
+        return h;
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        replay_.save(w, this->up, replay_.pulls(), held_);
+        w.stage("shuffle", 1).put("window", n_).put("warm", warm_ != 0).put("day", day_).put("next", next_);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        clear();
+        replay_.load(r, this->up);
+        auto const record = r.stage("shuffle", 1);
+        if (record.get("window") != n_ || record.get("warm") != (warm_ != 0))
+            throw state_error(message("load: shuffle: saved with a window of ", record.get("window"), record.get("warm") ? ", warm" : "", ", this one has ", n_,
+                                      warm_ != 0 ? ", warm" : "", "\n  HINT: build it with the options that were saved"));
+        day_ = record.get("day");
+        next_ = record.get("next");
+        auto const held = [this](std::uint64_t i) { return departure(i) > day_ || (departure(i) == day_ && i >= next_); };
+        replay_.repeat(this->up, held, [this](std::uint64_t i, item_type&& item) { arrive(i, std::move(item)); });
+        if (held_.count == 0) replay_.release(replay_.pulls());
+    }
+    void stats(stats_report& r) const {
+        collect_stats(this->up, r);
+        r.push_back({.name = "shuffle", .items = departed_, .held = held_.count});
+    }
+
+private:
+    struct slot {
+        std::optional<item_type> item;
+        std::uint64_t number;
+        std::uint32_t next;
+    };
+    static constexpr auto none = ~std::uint32_t{0};
+
+    std::uint64_t days() const { return 4 * n_ + warm_ + 1; }  // no held item departs later than day_ + 4n (+ n)
+    std::uint64_t departure(std::uint64_t i) const {
+        return (std::max)(i, warm_) + detail::geometric_delay(random_stream(key_, index_, i).bits32(), n_);
+    }
+    void arrive(std::uint64_t i, item_type&& item) {
+        if (line_.empty()) line_.assign(days(), none);
+        if (free_ == none) {
+            slots_.push_back({std::nullopt, 0, none});
+            free_ = static_cast<std::uint32_t>(slots_.size() - 1);
+        }
+        auto const at = free_;
+        auto& s = slots_[at];
+        free_ = s.next;
+        s.item.emplace(std::move(item));
+        s.number = i;
+        held_.add(*s.item);
+        auto& last = line_[departure(i) % days()];  // the last of that day; the days' lists are circular, so it leads to the first
+        s.next = last == none ? at : std::exchange(slots_[last].next, at);
+        last = at;
+    }
+    std::optional<item_type> depart() {
+        auto& last = line_[day_ % days()];
+        auto const at = slots_[last].next;
+        auto& s = slots_[at];
+        if (at == last) last = none;
+        else slots_[last].next = s.next;
+        s.next = std::exchange(free_, at);
+        next_ = s.number + 1;
+        held_.remove(*s.item);
+        ++departed_;
+        auto item = std::move(s.item);
+        s.item.reset();
+        return item;
+    }
+    void clear() {
+        if (held_.count != 0) line_.assign(days(), none);
+        slots_.clear();
+        free_ = none;
+        held_ = {};
+        day_ = next_ = 0;
+        ended_ = false;
+    }
+
+    std::uint64_t n_, warm_;
+    std::uint64_t key_ = epoch{}.key, index_ = 0;
+    replay<S> replay_;
+    std::vector<std::uint32_t> line_;  // per day the slot of its last item
+    std::vector<slot> slots_;
+    std::uint32_t free_ = none;
+    tally held_;
+    std::uint64_t day_ = 0, next_ = 0;  // nothing leaves before item number next_ of day day_
+    std::uint64_t departed_ = 0;
+    bool ended_ = false;
+};
+
+/// Mixes the stream: every item waits a random number of pulls, `window` on average. Starts at once, drains in order of departure.
+/// The order depends on (seed, place in the chain, epoch, number of the item in the epoch of this rank) alone.
+///
+/// Order    permuted, by departure i + delay(key, epoch, i); a new permutation every epoch
+/// Buffers  `window` items on average, at most 4 * window (5 with warm)
+/// Resume   replay of at most 4.25 * window items (5.25 with warm), of which only those held are made
+/// Threads  none
+/// Errors   forwards those of the stages before, at the pull that meets them; config_error if window is not in [1, 2^28]
+///
+///     range(6) | shuffle(2)    // 0 3 1 2 5 4
+inline auto shuffle(shuffle_options o) {
+    if (o.window < 1) throw config_error(message("shuffle(n): n must be >= 1, got ", o.window, "\n  HINT: leave the stage out to keep the order"));
+    if (o.window > (std::int64_t{1} << 28))
+        throw config_error(message("shuffle(n): n must be <= 2^28, got ", o.window, "\n  HINT: shuffle_shards mixes all shards without holding items; a window of 10'000 does the rest"));
+    return stage_of<shuffle_stage>("shuffle", o);
+}
+inline auto shuffle(std::int64_t window) { return shuffle(shuffle_options{.window = window}); }
+
+}  // namespace penstock

@@ -1,3 +1,9 @@
 # io: byte sources; POSIX only.
 penstock_room(io USES core HEADERS
+  io/bus_guard.hpp
+  io/byte_source.hpp
+  io/file_handle.hpp
+  io/mmap_source.hpp
+  io/open_file.hpp
+  io/pread_source.hpp
 )

@@ -1,0 +1,177 @@
+// Implements: tar_walker, the samples of one shard: groups members by key and lets go only of samples known to be whole.
+#pragma once
+
+#include <penstock/core/fields.hpp>          // defines: fields, shard_name
+#include <penstock/formats/tar_members.hpp>  // defines: tar_members, tar_member, damaged_shard, damage
+#include <penstock/formats/tar_name.hpp>     // defines: tar_name, ascii_lower
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+struct tar_options {
+    bool allow_missing_end = false;                      ///< a shard that ends between two members is whole (some writers leave the marker out)
+    std::optional<std::uint64_t> expected_samples = {};  ///< from an index: any other number is damage (index_mismatch)
+};
+
+/// Members of a shard that are no fields of a sample, by reason.
+struct skipped_members {
+    std::uint64_t directories = 0;
+    std::uint64_t links = 0;     ///< symbolic and hard links: a field stored as a link is lost, so this should be 0
+    std::uint64_t devices = 0;   ///< devices, FIFOs, volume labels and unknown types
+    std::uint64_t meta = 0;      ///< "__name__"
+    std::uint64_t hidden = 0;    ///< base name starts with a dot
+    std::uint64_t no_match = 0;  ///< no dot in the base name
+};
+
+namespace detail {
+
+/// A sample is a maximal run of fields with one key. It is given only after the header of another key, or the end marker, was verified.
+/// damaged_shard ends the walk, unless it costs_one_sample(): then that sample is consumed and the next call continues behind it.
+/// Any other error (I/O) changes nothing: the call may be repeated. Payloads are read once, when their sample is asked for.
+class tar_walker {
+public:
+    tar_walker(std::shared_ptr<io::byte_source> source, std::shared_ptr<shard_name const> name, tar_options options = {})
+        : source_(std::move(source)), name_(std::move(name)), options_(options), members_(source_, options.allow_missing_end) {}
+    explicit tar_walker(std::shared_ptr<io::byte_source> source, tar_options options = {})
+        : tar_walker(source, std::make_shared<shard_name const>(shard_name{source->name()}), options) {}
+
+    /// The next sample; empty at the end of the shard.
+    std::optional<fields> next() {
+        if (!advance(true)) return std::nullopt;
+        auto sample = fields(name_, std::move(key_), first_);
+        for (auto& f : found_) sample.add(std::move(f.name), std::move(f.bytes));
+        return sample;
+    }
+    /// Passes the next sample by its headers; false at the end of the shard. A sample with a fault of its own passes silently.
+    bool discard() { return advance(false); }
+    /// Passes up to n samples and says how many there were.
+    std::uint64_t skip(std::uint64_t n) {
+        std::uint64_t passed = 0;
+        while (passed < n && discard()) ++passed;
+        return passed;
+    }
+
+    /// Samples passed so far, faulty ones included: the number of the next sample in the shard.
+    std::uint64_t index() const { return index_; }
+    /// 1 after damage that cost a sample whose first files were there already, else 0.
+    std::uint64_t dropped() const { return dropped_; }
+    skipped_members const& skipped() const { return skipped_; }
+    /// Of the sample that was passed last.
+    std::uint64_t first_byte() const { return first_; }
+    std::string const& last_key() const { return key_; }
+
+private:
+    bool advance(bool with_payload) {
+        try {
+            return collect(with_payload);
+        } catch (damaged_shard const& e) {
+            if (e.costs_one_sample()) throw;
+            dropped_ = open_ ? 1 : 0;
+            open_ = false;
+            members_.end();
+            have_member_ = false;
+            if (!e.where.key.empty() || dropped_ == 0) throw;
+            throw members_.error(e.damage, e.where.byte.value_or(0), pending_key_, e.cause);
+        }
+    }
+
+    /// Gathers members until the sample that is open is known to be whole.
+    bool collect(bool with_payload) {
+        while (true) {
+            if (!have_member_) {
+                if (!members_.next(member_)) {
+                    if (open_) return release(with_payload);
+                    check_count(index_);
+                    return false;
+                }
+                have_member_ = true;
+            }
+            auto const name = usable();
+            if (name && open_ && name->key != pending_key_) return release(with_payload);  // the member waits for the next call
+            if (member_.cut) members_.throw_cut(member_, name ? name->key : std::string_view{});
+            if (!name) {
+                have_member_ = false;
+                continue;
+            }
+            if (!open_) begin(name->key);
+            add(ascii_lower(name->extension), with_payload);
+            have_member_ = false;
+        }
+    }
+    void begin(std::string_view key) {
+        if (options_.expected_samples && index_ >= *options_.expected_samples)
+            throw members_.error(damage::index_mismatch, member_.header, key, message("the index says ", *options_.expected_samples, " samples, and here is one more"));
+        pending_key_ = key;
+        pending_first_ = member_.header;
+        pending_.clear();
+        fault_.reset();
+        open_ = true;
+    }
+    void add(std::string extension, bool with_payload) {
+        if (extension.starts_with("__"))
+            note(damage::reserved_field, message("member '", member_.name, "' has a reserved extension"));
+        else if (std::any_of(pending_.begin(), pending_.end(), [&](auto const& f) { return f.name == extension; }))
+            note(damage::duplicate_field, message("field '", extension, "' is there twice; the second is member '", member_.name, "'"));
+        auto bytes = with_payload && !fault_ ? source_->read(member_.data, static_cast<std::size_t>(member_.size)) : blob{};
+        pending_.push_back({std::move(extension), std::move(bytes)});
+    }
+    void note(damage what, std::string cause) {
+        if (!fault_) fault_.emplace(members_.error(what, member_.header, pending_key_, cause));
+    }
+    bool release(bool with_payload) {
+        open_ = false;
+        ++index_;
+        std::swap(found_, pending_);
+        std::swap(key_, pending_key_);
+        first_ = pending_first_;
+        if (fault_ && with_payload) throw *std::exchange(fault_, std::nullopt);
+        return true;
+    }
+    void check_count(std::uint64_t samples) {
+        auto const expected = std::exchange(options_.expected_samples, std::nullopt);
+        if (expected && *expected != samples)
+            throw members_.error(damage::index_mismatch, members_.offset(), {}, message("the index says ", *expected, " samples, the shard ends after ", samples));
+    }
+
+    std::optional<tar_name> usable() {
+        switch (member_.type) {
+            case '0': break;
+            case '5': ++skipped_.directories; return std::nullopt;
+            case '1':
+            case '2': ++skipped_.links; return std::nullopt;
+            default: ++skipped_.devices; return std::nullopt;
+        }
+        auto const name = tar_name::of(member_.name);
+        switch (name.kind) {
+            case tar_name::use::field: return name;
+            case tar_name::use::meta: ++skipped_.meta; break;
+            case tar_name::use::hidden: ++skipped_.hidden; break;
+            case tar_name::use::no_match: ++skipped_.no_match; break;
+        }
+        return std::nullopt;
+    }
+
+    std::shared_ptr<io::byte_source> source_;
+    std::shared_ptr<shard_name const> name_;
+    tar_options options_;
+    tar_members members_;
+    tar_member member_{};
+    bool have_member_ = false;  // member_ is read and belongs to the sample after the one just given, or its payload failed
+    bool open_ = false;
+    std::vector<fields::field> pending_{}, found_{};
+    std::string pending_key_{}, key_{};
+    std::uint64_t pending_first_ = 0, first_ = 0, index_ = 0, dropped_ = 0;
+    std::optional<damaged_shard> fault_{};
+    skipped_members skipped_{};
+};
+
+}  // namespace detail
+}  // namespace penstock

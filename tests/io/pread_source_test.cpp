@@ -1,0 +1,109 @@
+// Implements: tests of pread_source: windows, large reads, files that change, cancellation.
+#include <penstock/io/pread_source.hpp>
+
+#include <support/faulty_source.hpp>
+#include <support/temp_dir.hpp>
+
+#include <filesystem>
+#include <random>
+#include <string>
+#include <thread>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+namespace test = penstock::test;
+namespace fs = std::filesystem;
+
+namespace {
+std::string noise(std::size_t n) {
+    auto rng = std::mt19937(5);
+    auto text = std::string(n, '\0');
+    for (auto& c : text) c = static_cast<char>(rng());
+    return text;
+}
+std::string_view text_of(std::span<std::byte const> s) { return {reinterpret_cast<char const*>(s.data()), s.size()}; }
+std::string error_of(auto&& f) {
+    try {
+        f();
+    } catch (ps::stage_error const& e) {
+        CHECK(e.kind == ps::fault::io);
+        return e.what();
+    }
+    return "no error";
+}
+}  // namespace
+
+TEST_CASE("pread_source: any range reads as it is in the file", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const all = noise(700'001);
+    auto source = ps::io::pread_source(dir.write("f", all));
+    CHECK(source.size() == all.size());
+    auto rng = std::mt19937(1);
+    auto kept = std::vector<std::pair<std::string_view, ps::blob>>{};
+    for (int i = 0; i < 3000; ++i) {
+        auto const longest = i % 5 == 0 ? 300'000u : i % 3 == 0 ? 40'000u : 2'000u;
+        auto const at = rng() % all.size();
+        auto const n = std::min<std::size_t>(rng() % longest, all.size() - at);
+        auto const expected = std::string_view(all).substr(at, n);
+        if (i % 2 == 0) REQUIRE(text_of(source.peek(at, n)) == expected);
+        else {
+            auto bytes = source.read(at, n);
+            REQUIRE(bytes.text() == expected);
+            if (i % 100 == 1) kept.emplace_back(expected, bytes);
+        }
+    }
+    for (std::size_t at = 0; at + 512 <= all.size(); at += 512) REQUIRE(text_of(source.peek(at, 512)) == std::string_view(all).substr(at, 512));
+    for (auto const& [expected, bytes] : kept) CHECK(bytes.text() == expected);  // blobs do not live in the window
+    CHECK(source.read(all.size(), 0).empty());
+    CHECK(error_of([&] { source.read(all.size() - 1, 2); }).find("asked of 700001") != std::string::npos);
+    CHECK(error_of([&] { source.peek(~std::uint64_t{0}, 2); }).find("asked of") != std::string::npos);
+}
+
+TEST_CASE("pread_source: a file that is shortened is an error with both lengths", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const path = dir.write("f", noise(900'000));
+    auto source = ps::io::pread_source(path);
+    (void)source.read(0, 100'000);
+    fs::resize_file(path, 300'000);
+    (void)source.read(100'000, 100'000);  // still there
+    for (std::size_t length : {std::size_t{512}, std::size_t{100'000}}) {
+        auto const text = error_of([&] { source.read(299'900, length); });
+        CHECK(text.find(path) != std::string::npos);
+        CHECK(text.find("shortened while it was read: 900000 bytes when opened, 300000 now") != std::string::npos);
+        CHECK(text.find("HINT") != std::string::npos);
+    }
+    CHECK(error_of([&] { source.verify(); }).find("300000 now") != std::string::npos);
+    fs::resize_file(path, 900'001);
+    CHECK(error_of([&] { source.verify(); }).find("lengthened") != std::string::npos);
+    fs::resize_file(path, 900'000);
+    CHECK(source.read(500'000, 10).text() == std::string(10, '\0'));  // a failed read leaves the source usable
+}
+
+TEST_CASE("pread_source: a file that is replaced or removed is read to its end", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const all = noise(500'000);
+    auto const path = dir.write("f", all);
+    auto source = ps::io::pread_source(path);
+    (void)source.read(0, 10);
+    fs::rename(dir.write("g", "other"), path);
+    CHECK(source.read(400'000, 100'000).text() == std::string_view(all).substr(400'000));
+    fs::remove(path);
+    CHECK(source.read(300'000, 100).text() == std::string_view(all).substr(300'000, 100));
+    CHECK_NOTHROW(source.verify());
+}
+
+TEST_CASE("pread_source: cancel ends every later read that needs the file", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto source = ps::io::pread_source(dir.write("f", noise(500'000)));
+    std::thread([&] { source.cancel(); }).join();
+    CHECK(error_of([&] { source.read(0, 10); }).find("cancelled") != std::string::npos);
+    CHECK(error_of([&] { source.read(0, 400'000); }).find("cancelled") != std::string::npos);
+}
+
+TEST_CASE("faulty_source: a waiting read ends when it is cancelled", "[unit][io]") {
+    auto source = test::faulty_source(noise(1000));
+    source.delay = std::chrono::minutes(10);
+    auto other = std::jthread([&] { source.cancel(); });
+    CHECK(error_of([&] { source.read(0, 10); }).find("cancelled") != std::string::npos);
+}

@@ -11,6 +11,13 @@ if(PENSTOCK_SPNG_INCLUDE_DIR AND PENSTOCK_SPNG_LIBRARY AND NOT TARGET penstock::
 endif()
 if(TARGET penstock::spng AND JPEG_FOUND AND ZLIB_FOUND)
   penstock_room(image USES core LIBS penstock::spng JPEG::JPEG ZLIB::ZLIB HEADERS
+    image/augment.hpp
+    image/codec.hpp
+    image/codec_options.hpp
+    image/decode.hpp
+    image/decode_jpeg.hpp
+    image/decode_png.hpp
+    image/encode_png.hpp
     image/pixels.hpp
   )
 endif()

@@ -1,0 +1,39 @@
+// Implements: what the decoders are asked for, and how they say that they cannot.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace penstock::image {
+
+/// What the samples of a decoded picture are.
+enum class channels {
+    rgb,        ///< 3: alpha dropped, palettes expanded, gray repeated, inks (CMYK, YCCK) converted
+    gray,       ///< 1: the luma of a JPEG as it is stored; elsewhere (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R BT.601)
+    as_stored,  ///< 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha; a palette gives 3, or 4 if it is transparent somewhere; inks give 3
+};
+
+struct codec_options {
+    image::channels channels = image::channels::rgb;
+    std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
+    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG in steps of 8 KiB), the rest gray; counts a warning
+};
+
+namespace detail {
+
+/// Why a picture cannot be decoded, before anybody knows which sample it was. It never leaves the room: callers turn it into stage_error.
+struct undecodable {
+    std::string cause;
+    std::string hint;
+};
+
+inline constexpr char damaged_hint[] = "the file is cut or damaged: write it anew, skip such samples with on_error, or set .allow_truncated to take what is left";
+
+inline std::uint8_t luma(std::uint32_t r, std::uint32_t g, std::uint32_t b) {
+    return static_cast<std::uint8_t>((19595 * r + 38470 * g + 7471 * b + 32768) >> 16);
+}
+
+}  // namespace detail
+}  // namespace penstock::image

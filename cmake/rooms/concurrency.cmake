@@ -3,5 +3,8 @@ find_package(Threads REQUIRED)
 find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
   penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
+    concurrency/executor.hpp
+    concurrency/prefetch.hpp
+    concurrency/read_ahead.hpp
   )
 endif()

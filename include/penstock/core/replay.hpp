@@ -96,6 +96,10 @@ public:
         }
     }
 
+    /// Takes the snapshot that the next pull would take first. A stage that calls this after each pull, before the item is seen by the consumer,
+    /// saves states that depend on what was delivered alone, not on how far ahead its pulling thread is.
+    void settle(S& up) { snapshot_if_due(up); }
+
     /// Hands items to f until it returns false; false if f stopped it. An item that f throws for is a pull that failed.
     template <class F>
     bool pull_while(S& up, F& f) {

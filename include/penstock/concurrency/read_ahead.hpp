@@ -1,0 +1,300 @@
+// Implements: detail::read_ahead, a source pulled by a task of an executor into a ring: what prefetch and to_device are made of.
+#pragma once
+
+#include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task
+#include <penstock/core/replay.hpp>           // defines: replay
+#include <penstock/core/source.hpp>           // defines: source and its optional members, attach
+#include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace penstock::detail {
+
+/// The source S, pulled ahead by at most `items`. Stays where it is: a stage holds it by pointer, so that the stage may move while it works.
+///
+/// Two parties share the ring, at most one thread each: the consumer, who calls every public member, and the *turn*, whoever runs work().
+/// Turns follow each other and never overlap; `busy_` is true from the moment a turn is asked for until no further one is queued. The
+/// source belongs to the turn while busy_ is true and to the consumer while it is false.
+///
+/// A turn that fills the ring ends and leaves no trace in the executor; the consumer asks for the next one when half of the ring is empty.
+/// A consumer that finds the ring empty runs the turn himself unless a thread is at it already, one item long, so that nobody ever waits for a
+/// queued task: chains of these finish on an executor of one thread whose thread is busy elsewhere.
+template <source S>
+class read_ahead final : executor::task {
+    using clock = std::chrono::steady_clock;
+
+public:
+    using item_type = typename S::item_type;
+
+    read_ahead(std::string name, S input, std::size_t items, executor* pool)
+        : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), capacity_(items), half_(items / 2),
+          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 ? 1 : items), pool_(pool), replay_(name_, every_) {
+        penstock::attach(up_, stop_reads_.get_token());
+    }
+    read_ahead(read_ahead const&) = delete;
+    ~read_ahead() {
+        stop_turns();
+        stop_reads_.request_stop();  // a read that waits for something outside ends with an error that nobody sees
+        join();
+    }
+
+    std::optional<item_type> next() {
+        auto const at = taken_.load(std::memory_order_relaxed);
+        if (made_.load(std::memory_order_acquire) == at && !wait_for(at)) return std::nullopt;
+        auto& here = ring_[at % capacity_];
+        auto item = std::exchange(here.item, std::nullopt);
+        auto const error = std::exchange(here.error, nullptr);
+        position_ = here.position;
+        taken_.store(at + 1);  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
+        if (position_ - released_ >= every_) replay_.release(released_ = position_);
+        if (made_.load(std::memory_order_relaxed) - (at + 1) <= half_ && !ended_.load(std::memory_order_relaxed) && !busy_ && !busy_.exchange(true)) {
+            wait_out_ns_ += since(filled_);
+            pool_->post(*this);
+        }
+        if (error) {
+            ++errors_;
+            std::rethrow_exception(error);
+        }
+        ++items_;
+        return item;
+    }
+
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        clear();
+        up_.reset(e);
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        replay_.release(position_);
+        replay_.save(w, up_, position_);  // the source itself only before the first turn, else what a turn left of it
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        clear();
+        replay_.load(r, up_);
+        replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, item_type&&) {});
+        position_ = released_ = replay_.pulls();
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        if (!started_) return up_.hint();
+        auto h = hint_;
+        auto const done = items_ - items_before_, failed = errors_ - errors_before_;
+        h.lower -= (std::min)(h.lower, done + failed);  // a failure may or may not have cost an item
+        if (h.upper) *h.upper -= (std::min)(*h.upper, done);
+        if (ended_ && taken_ == made_) h = {0, 0};
+        return h;
+    }
+    std::optional<std::uint64_t> world_max() const
+        requires planned<S>
+    {
+        return started_ ? world_max_ : up_.world_max();
+    }
+    /// Ends waits of the source too; those of an earlier token no more.
+    void attach(std::stop_token token)
+        requires stoppable<S>
+    {
+        stop_turns();
+        join();
+        stop_ = false;
+        on_stop_.reset();
+        stop_reads_ = std::stop_source();
+        up_.attach(stop_reads_.get_token());
+        on_stop_.emplace(std::move(token), request{&stop_reads_});
+    }
+    void stats(stats_report& r) const {
+        std::lock_guard const hold(lock_);
+        if (!busy_) collect_stats(up_, r);
+        else r.insert(r.end(), told_.begin(), told_.end());
+        auto& s = r.emplace_back();
+        s.name = name_;
+        s.items = items_;
+        s.errors = errors_;
+        s.busy_ns = busy_ns_.load(std::memory_order_relaxed);
+        s.wait_in_ns = wait_in_ns_;
+        s.wait_out_ns = wait_out_ns_;
+        s.held = made_ - taken_;
+    }
+
+private:
+    struct slot {
+        std::optional<item_type> item;
+        std::exception_ptr error;
+        std::uint64_t position = 0;  // pulls of the source up to and with this one
+    };
+    struct request {
+        std::stop_source* source;
+        void operator()() const { source->request_stop(); }
+    };
+
+    // ---- the turn ----
+
+    void run() noexcept override { work(chunk_); }
+
+    void work(std::size_t most) noexcept {
+        auto const from = clock::now();
+        while (most-- != 0 && !stop_ && room()) make_one();
+        auto const to = clock::now();
+        busy_ns_.fetch_add(ns(to - from), std::memory_order_relaxed);
+
+        std::lock_guard const hold(lock_);  // until the end: whoever sees busy_ fall under the lock knows that this turn is out
+        if (to - told_at_ > std::chrono::milliseconds(100)) {
+            told_at_ = to;
+            tell();
+        }
+        if (!stop_ && room()) {
+            pool_->post(*this);
+            return;
+        }
+        filled_ = to;
+        busy_ = false;
+        if (!stop_ && !ended_ && made_ - taken_ <= half_ && !busy_.exchange(true)) pool_->post(*this);  // emptied meanwhile; the consumer saw us busy
+        changed_.notify_one();
+    }
+    bool room() const { return !ended_.load(std::memory_order_relaxed) && made_.load(std::memory_order_relaxed) - taken_ < capacity_; }
+
+    void make_one() noexcept {
+        auto const at = made_.load(std::memory_order_relaxed);
+        auto& here = ring_[at % capacity_];
+        bool end = false;
+        try {
+            if (auto item = replay_.pull(up_)) here.item.emplace(std::move(*item));
+            else end = true;
+        } catch (...) {
+            here.error = std::current_exception();
+        }
+        if (!end) {
+            here.position = replay_.pulls();
+            try {
+                replay_.settle(up_);  // before the item is seen: what save() writes after it does not depend on how far ahead we are
+            } catch (...) {           // the next pull tries again, and its failure comes in order
+            }
+            made_ = at + 1;
+        } else ended_ = true;
+        if (!waiting_) return;  // both sequentially consistent: either we see that the consumer waits, or it sees the item
+        std::lock_guard const hold(lock_);
+        changed_.notify_one();
+    }
+    void tell() noexcept {
+        try {
+            told_.clear();
+            collect_stats(up_, told_);
+        } catch (...) {  // out of memory: the figures are missing this time
+            told_.clear();
+        }
+    }
+
+    // ---- the consumer ----
+
+    /// Waits until item `at` is there; false at the end.
+    bool wait_for(std::uint64_t at) {
+        if (ended_.load(std::memory_order_acquire)) return made_.load(std::memory_order_acquire) != at;
+        auto const from = clock::now();
+        start();
+        auto const there = [&] { return made_ != at || ended_; };
+        while (!there()) {
+            if (!busy_.exchange(true) || pool_->take_back(*this)) work(1);
+            else if (!pool_->run_one()) park(there);
+        }
+        wait_in_ns_ += since(from);
+        return made_ != at;
+    }
+    /// A thread is in the middle of our turn: it will make an item, or find the end.
+    template <class There>
+    void park(There there) {
+        for (int spin = 0; spin != 256; ++spin)
+            if (there()) return;
+        std::unique_lock hold(lock_);
+        waiting_ = true;
+        changed_.wait(hold, there);
+        waiting_ = false;
+    }
+    void start() {
+        if (started_) return;
+        if (!pool_) pool_ = &executor::process();
+        if (ring_.empty()) ring_ = std::vector<slot>(capacity_);
+        if constexpr (hinted<S>) hint_ = up_.hint();
+        if constexpr (planned<S>) world_max_ = up_.world_max();
+        items_before_ = items_;
+        errors_before_ = errors_;
+        started_ = true;
+    }
+    /// No turn asks for another one after this. Under the lock, because a turn decides that under it.
+    void stop_turns() noexcept {
+        std::lock_guard const hold(lock_);
+        stop_ = true;
+    }
+    /// Returns when no turn is queued or running.
+    void join() noexcept {
+        bool const ours = started_ && pool_->take_back(*this);
+        std::unique_lock hold(lock_);
+        if (ours) busy_ = false;
+        changed_.wait(hold, [&] { return !busy_; });
+    }
+    /// Stops and forgets what is held: the source is ours, to be placed anew. Waits for the item that is being made.
+    void clear() {
+        stop_turns();
+        join();
+        stop_ = started_ = ended_ = false;
+        made_ = taken_ = 0;
+        position_ = released_ = 0;
+        for (auto& s : ring_) {
+            s.item.reset();
+            s.error = nullptr;
+        }
+        replay_.reset();
+    }
+
+    static std::uint64_t ns(clock::duration d) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()); }
+    static std::uint64_t since(clock::time_point t) { return ns(clock::now() - t); }
+
+    S up_;
+    std::string name_;
+    std::size_t capacity_, half_, chunk_;
+    std::uint64_t every_;  // pulls from one snapshot of the source to the next
+    executor* pool_;
+    std::vector<slot> ring_;
+    std::stop_source stop_reads_;
+    std::optional<std::stop_callback<request>> on_stop_;  // after what it stops
+    mutable replay<S, std::mutex> replay_;                // release() changes no answer
+
+    // of the consumer
+    bool started_ = false;
+    std::uint64_t position_ = 0, released_ = 0;  // pulls of the source that the delivered items stand for
+    std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
+    std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
+    size_hint hint_{};  // these two: before the first turn
+    std::optional<std::uint64_t> world_max_{};
+
+    // of both; each cursor on a cache line of its own
+    alignas(64) std::atomic<std::uint64_t> made_{0};
+    std::atomic<bool> ended_{false};
+    alignas(64) std::atomic<std::uint64_t> taken_{0};
+    std::atomic<bool> waiting_{false};
+    alignas(64) std::atomic<bool> busy_{false};
+    std::atomic<bool> stop_{false};
+    std::atomic<std::uint64_t> busy_ns_{0};
+    mutable std::mutex lock_;  // orders the end of a turn, parking and stopping
+    std::condition_variable changed_;
+    clock::time_point filled_{}, told_at_{};  // written under the lock or while no turn is asked for
+    stats_report told_;                       // what the stages before said last; under the lock
+};
+
+}  // namespace penstock::detail

@@ -12,7 +12,7 @@ add_library(penstock_dev_sanitizers INTERFACE)
 if(PENSTOCK_SANITIZE)
   target_compile_options(penstock_dev_sanitizers INTERFACE
     -fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    # the thread sanitizer does not see fences; Boost.Asio uses them only beside atomic operations, which it does see
+    # the thread sanitizer does not see fences; Boost.Asio has some, beside a mutex, which it does see
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<STREQUAL:${PENSTOCK_SANITIZE},thread>>:-Wno-tsan>)
   target_link_options(penstock_dev_sanitizers INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
 endif()

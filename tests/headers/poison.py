@@ -1,5 +1,5 @@
-"""Writes a translation unit that includes what our headers need of others, then defines macros that system headers are known to
-define (complex.h, termios.h, windows.h, sys/sysmacros.h), then includes our headers, twice.
+"""Writes a translation unit that includes what our headers need of others, then defines macros that system headers are known
+to define, then includes our headers, twice.
 
 usage: poison.py INCLUDE_DIR OUTPUT HEADER...
 """
@@ -7,7 +7,8 @@ import pathlib
 import re
 import sys
 
-POISON = ["I", "B0", "min", "max", "major", "minor", "small", "near", "far", "interface", "ERROR", "DELETE", "CHECK", "OK"]
+NAMES = ["I", "B0"]  # complex.h; termios.h
+CALLS = {"min": "a, b", "max": "a, b", "major": "a", "minor": "a"}  # windows.h; sys/sysmacros.h. (std::min)(a, b) is no call of a macro
 
 include_dir, output = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 headers = [pathlib.Path(h) for h in sys.argv[3:]]
@@ -31,8 +32,10 @@ for header in headers:
     collect(header, seen)
 # stdio first: jpeglib.h needs it before itself
 lines = ["#include <cstdio>"] + [f"#if __has_include(<{n}>)\n#include <{n}>\n#endif" for n in others]
-for name in POISON:
+for name in NAMES:
     lines += [f"#undef {name}", f'#define {name} this_name_is_a_macro_somewhere("{name}")']
+for name, arguments in CALLS.items():
+    lines += [f"#undef {name}", f'#define {name}({arguments}) this_name_is_a_macro_somewhere("{name}")']
 for _ in range(2):
     lines += [f"#include <{h.relative_to(include_dir)}>" for h in headers]
 output.write_text("\n".join(lines) + "\n")

@@ -32,9 +32,9 @@ ROOMS = {
 STD_ONLY = ("core", "sources", "stages")
 C_HEADERS = re.compile(r"(assert|ctype|errno|float|inttypes|limits|locale|math|setjmp|signal|stdarg|stddef|stdint|stdio|stdlib|string|time)\.h")
 POSIX = re.compile(r"(sys|net|netinet|arpa|linux)/\w+\.h|(unistd|fcntl|dirent|poll|pthread|sched|spawn|dlfcn|termios|netdb|pwd|immintrin|cpuid|x86intrin|ifaddrs|glob)\.h")
-STAGE_ROOMS = ("stages", "concurrency", "formats", "image", "tensor")
+STAGE_ROOMS = ("sources", "stages", "concurrency", "formats", "image", "tensor")
 DOC_LINES = ("Order", "Buffers", "Resume", "Threads", "Errors")
-MARK = re.compile(r"\bstage_of<|\bstage\(|\bterminal\(")
+MARK = re.compile(r"\bstage_of<|\bstage\(|\bterminal\(|\breturn pipeline\(")
 
 
 def headers(root):

@@ -18,7 +18,7 @@ enum class channels {
 struct codec_options {
     image::channels channels = image::channels::rgb;
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
-    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG in steps of 8 KiB), the rest gray; counts a warning
+    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG its whole IDAT chunks), the rest gray; counts a warning
 };
 
 namespace detail {

@@ -48,7 +48,7 @@ struct decode_options {
     image::crop crop = no_crop{};                       ///< no_crop, center_crop(h, w), random_crop(h, w, {.padding}), or window(shape, random_stream&)
     double flip = 0;                                    ///< probability of mirroring left to right, 0 to 1
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
-    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG in steps of 8 KiB), the rest gray; counts a warning
+    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG its whole IDAT chunks), the rest gray; counts a warning
 };
 
 template <class S>

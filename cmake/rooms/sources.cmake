@@ -1,5 +1,13 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
+  sources/braces.hpp
   sources/from_vector.hpp
+  sources/line.hpp
+  sources/planned_reader.hpp
   sources/range.hpp
+  sources/shard_list.hpp
+  sources/shard_names.hpp
+  sources/shard_plan.hpp
+  sources/shuffle_shards.hpp
+  sources/split_by_rank.hpp
 )

@@ -25,7 +25,8 @@
 namespace penstock {
 
 /// An opened shard. next() and discard() end (empty, false) after the last sample; an error either passes one sample, and then index()
-/// has moved and the next call goes on behind it, or it is the end of what can be read, and index() has not moved.
+/// has moved and the next call goes on behind it, or it is the end of what can be read, and index() has not moved. discard() should fail
+/// where next() would, as far as it can tell without reading payloads; skip() passes faulty samples silently.
 template <class S, class V>
 concept open_shard = requires(S& s, S const& c, std::uint64_t n) {
     { s.next() } -> std::same_as<std::optional<V>>;

@@ -273,6 +273,8 @@ TEST_CASE("planned_reader: a faulty sample costs itself alone", "[unit][sources]
     auto p = s.open();
     auto const got = drain(p);
     CHECK(got.ids == counts{0, 2});
+    CHECK(p.inner().trailing().count() == 1);  // no item comes after the last loss
+    CHECK(p.inner().trailing().empty());
     REQUIRE(got.errors.size() == 2);
     CHECK(has(got.errors[0], "sample 'k1' (id 1), byte 1: bad sample; 1 sample is lost"));
     CHECK(s.format.disk->opened.size() == 1);

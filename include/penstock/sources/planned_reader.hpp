@@ -155,6 +155,9 @@ public:
     }
     std::optional<std::uint64_t> world_max() const { return most_; }
 
+    /// What was lost after the last item of the epoch.
+    cover trailing() { return std::exchange(lost_, {}); }
+
     void save(state_writer& w) const {
         auto const& p = plan();
         auto r = w.stage(Format::stage, 1);

@@ -2,6 +2,10 @@
 #include <penstock/sources/shard_list.hpp>
 #include <penstock/sources/shuffle_shards.hpp>
 #include <penstock/sources/split_by_rank.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/count.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/shuffle.hpp>
 
 #include <support/faulty_source.hpp>
 #include <support/tar_maker.hpp>
@@ -14,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -156,6 +161,71 @@ TEST_CASE("read_tar: every sample once and equal shares on real tars, counted by
             if (!shuffled) CHECK(order == sorted);
             first_order.empty() ? first_order.swap(order) : order.swap(first_order);
         }
+    }
+}
+
+TEST_CASE("read_tar: the example of its comment", "[unit][read_tar]") {
+    test::temp_dir dir;
+    dir.write("train-000.tar", shards::tar(0, 4));
+    dir.write("train-001.tar", shards::tar(4, 3));
+    struct there {
+        std::filesystem::path back = std::filesystem::current_path();
+        ~there() { std::filesystem::current_path(back); }
+    } const guard;
+    std::filesystem::current_path(dir.path());
+    // example-begin read_tar
+    auto samples = ps::shard_list("train-{000..001}.tar") | ps::shuffle_shards() | ps::read_tar();
+    // example-end read_tar
+    CHECK((std::move(samples) | ps::count()) == 7);
+}
+
+TEST_CASE("read_tar: through shuffle, map and batch every rank has the same number of batches, and every sample comes once", "[unit][read_tar]") {
+    ps::random_stream draw(22, 0, 0);
+    for (int round = 0; round != 24; ++round) {
+        std::vector<std::uint64_t> sizes(1 + draw.below(10));
+        for (auto& n : sizes) n = draw.chance(0.25) ? 0 : draw.below(30);
+        sizes.back() += 1;
+        auto const disk = shards(sizes);
+        std::uint64_t all = 0;
+        for (auto n : sizes) all += n;
+        auto const world = 1 + draw.below(7);
+        auto const b = 1 + draw.below(20);
+        auto const window = 1 + draw.below(40);
+        std::vector<std::uint64_t> ids;
+        for (std::uint32_t r = 0; r != world; ++r) {
+            auto const make = [&] {
+                return disk.plan() | ps::shuffle_shards() | ps::split_by_rank({r, world}) | ps::read_tar() | ps::shuffle(window)
+                     | ps::map([](ps::fields const& f) { return f.integer("cls"); }) | ps::batch(b);
+            };
+            auto p = make();
+            p.reset(3, 1);
+            auto const stop = draw.below(8);
+            std::uint64_t batches = 0, covered = 0;
+            std::optional<ps::state> saved;
+            std::vector<std::uint64_t> tail;
+            while (true) {
+                if (batches == stop) saved = p.save(), tail.clear();
+                auto one = p.next();
+                if (!one) break;
+                ++batches;
+                REQUIRE(one->items.size() == one->ids.size());
+                for (std::size_t i = 0; i != one->ids.size(); ++i) REQUIRE(static_cast<std::uint64_t>(one->items[i]) == one->ids[i]);
+                ids.insert(ids.end(), one->ids.begin(), one->ids.end());
+                tail.insert(tail.end(), one->ids.begin(), one->ids.end());
+                covered += one->cover.count();
+            }
+            auto const share = (r + 1) * all / world - r * all / world;
+            REQUIRE(batches == ((all + world - 1) / world + b - 1) / b);
+            REQUIRE(covered == share);
+            if (!saved) continue;
+            auto q = make();
+            q.load(*saved);
+            std::vector<std::uint64_t> again;
+            while (auto one = q.next()) again.insert(again.end(), one->ids.begin(), one->ids.end());
+            REQUIRE(again == tail);
+        }
+        std::sort(ids.begin(), ids.end());
+        REQUIRE(ids == range(0, all));
     }
 }
 

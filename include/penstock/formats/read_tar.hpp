@@ -131,7 +131,7 @@ inline shard_plan counted(shard_plan const& plan, io::opener const& open, read_t
 /// Errors   config_error for a shard that cannot be opened or counted, and for no samples at all; lost_samples for damage, a shard with fewer or
 ///          more samples than planned, I/O: it names shard, key, byte and the ids that are lost, and the next call goes on behind them
 ///
-///     shard_list("train-{000..002}.tar") | shuffle_shards() | read_tar()
+///     shard_list("train-{000..001}.tar") | shuffle_shards() | read_tar()
 inline auto read_tar(read_tar_options options = {}) {
     if (options.count_threads < 1) throw config_error(message("read_tar: count_threads must be >= 1, got ", options.count_threads, "\n  HINT: 1 counts one shard after the other"));
     return stage([options = std::move(options)]<class P>(P plan) {

@@ -5,14 +5,14 @@
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
 #include <penstock/sources/line.hpp>  // defines: line, line_run, cut, total, shard_plan
+#include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
+#include <penstock/sources/shard_format.hpp>  // defines: shard_format, lost_samples, stopper
 
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -23,70 +23,6 @@
 #include <vector>
 
 namespace penstock {
-
-/// An opened shard. next() and discard() end (empty, false) after the last sample; an error either passes one sample, and then index()
-/// has moved and the next call goes on behind it, or it is the end of what can be read, and index() has not moved. discard() should fail
-/// where next() would, as far as it can tell without reading payloads; skip() passes faulty samples silently.
-template <class S, class V>
-concept open_shard = requires(S& s, S const& c, std::uint64_t n) {
-    { s.next() } -> std::same_as<std::optional<V>>;
-    { s.discard() } -> std::same_as<bool>;
-    { s.skip(n) } -> std::same_as<std::uint64_t>;  ///< passes up to n samples, returns how many
-    { c.index() } -> std::convertible_to<std::uint64_t>;  ///< samples passed
-    { s.cancel() } noexcept;                        ///< from any thread: a read that waits fails, and so does every later one
-};
-
-/// What makes a planned_reader of a format: how a shard is opened, and what to tell about a value.
-template <class F>
-concept shard_format = std::move_constructible<F> && requires(F& f, typename F::value_type const& v, std::string const& path, std::uint64_t samples) {
-    { F::stage } -> std::convertible_to<char const*>;
-    { *f.open(path, samples) } -> open_shard<typename F::value_type>;  ///< a shared_ptr; `samples` is what the plan says it holds
-    { f.key(v) } -> std::convertible_to<std::string>;
-    { f.bytes(v) } -> std::convertible_to<std::uint64_t>;
-};
-
-/// Samples that were planned for this rank and cannot be delivered. The failure itself is nested.
-struct lost_samples : stage_error {
-    lost_samples(std::string_view stage_name, fault kind_of, place at, std::string_view cause, std::string_view hint, std::uint64_t how_many)
-        : stage_error(stage_name, kind_of, std::move(at), cause, hint), lost(how_many) {}
-    std::uint64_t lost;
-};
-
-namespace detail {
-
-/// Cancels the shard that is open when a stop is requested. The lock orders that against opening and closing; shards are shared, so
-/// one that is being cancelled outlives its closing.
-template <class Shard>
-class stopper {
-public:
-    explicit stopper(std::stop_token token) : callback_(std::move(token), stop{this}) {}
-
-    bool stopped() const {
-        auto const lock = std::lock_guard(guard_);
-        return stopped_;
-    }
-    void watch(std::shared_ptr<Shard> shard) {
-        auto const lock = std::lock_guard(guard_);
-        open_ = std::move(shard);
-        if (stopped_ && open_) open_->cancel();
-    }
-
-private:
-    struct stop {
-        stopper* self;
-        void operator()() const noexcept {
-            auto const lock = std::lock_guard(self->guard_);
-            self->stopped_ = true;
-            if (self->open_) self->open_->cancel();
-        }
-    };
-    mutable std::mutex guard_;
-    std::shared_ptr<Shard> open_;
-    bool stopped_ = false;
-    std::stop_callback<stop> callback_;  // last: a stop may arrive as soon as it exists
-};
-
-}  // namespace detail
 
 /// Reads this rank's part of each epoch, shard after shard; the next shard is opened when its first sample is asked for.
 ///
@@ -159,12 +95,9 @@ public:
     cover trailing() { return std::exchange(lost_, {}); }
 
     void save(state_writer& w) const {
-        auto const& p = plan();
         auto r = w.stage(Format::stage, 1);
-        r.put("shards", p.shards()).put("samples", p.samples()).put("epoch", p.epoch_samples()).put("shuffled", p.shuffled());
-        auto const& marks = fingerprints();
-        for (std::size_t k = 0; k != marks.size(); ++k) r.put(name("plan", k), marks[k]);
-        r.put("rank", p.part().rank).put("world", p.part().size).put("key", key_).put("most", most_);
+        identity_.save(r, plan());
+        r.put("key", key_).put("most", most_);
         r.put("left", left_.size() - head_);
         for (auto i = head_; i != left_.size(); ++i) put(r, "left", i - head_, left_[i]);
         std::vector<interval> lost;
@@ -174,7 +107,7 @@ public:
     }
     void load(state_reader& reader) {
         auto const r = reader.stage(Format::stage, 1);
-        check_plan(r);
+        identity_.check(r, plan(), Format::stage);
         close();
         key_ = r.get("key");
         most_ = r.get("most");
@@ -301,40 +234,6 @@ private:
         f();
     }
 
-    /// Hashes over growing parts of the shard list, so that another plan can be told by where it first differs.
-    static constexpr std::size_t most_marks = 8;
-    std::size_t mark(std::size_t k) const { return (k + 1) * plan().shards() / (std::min)(most_marks, plan().shards()); }
-    std::vector<std::uint64_t> const& fingerprints() const {
-        if (marks_.empty()) {
-            std::vector<std::size_t> ends((std::min)(most_marks, plan().shards()));
-            for (std::size_t k = 0; k != ends.size(); ++k) ends[k] = mark(k);
-            marks_ = plan().fingerprints(ends);
-        }
-        return marks_;
-    }
-    void check_plan(state_reader::record const& r) const {
-        auto const& p = plan();
-        auto const differ = [](std::string_view what, auto saved, auto here, std::string_view hint) {
-            if (saved != here) throw state_error(message("load: ", Format::stage, ": the state was saved with ", what, " ", saved, ", this plan has ", here, "\n  HINT: ", hint));
-        };
-        auto const same_data = "resume with the shards and counts of the run that saved it, or start a new run";
-        differ("number of shards", r.get("shards"), std::uint64_t{p.shards()}, same_data);
-        auto const& marks = fingerprints();
-        for (std::size_t k = 0; k != marks.size(); ++k) {
-            if (r.get(name("plan", k)) == marks[k]) continue;
-            auto const from = k == 0 ? 0 : mark(k - 1), to = mark(k);
-            auto const& names = p.names();
-            throw state_error(message("load: ", Format::stage, ": the state was saved with another name or number of samples ",
-                                      to - from == 1 ? message("of shard ", from, ", here ", names[from], " with ", p.count(from))
-                                                     : message("among shards ", from, " to ", to - 1, ", here ", names[from], " to ", names[to - 1]),
-                                      " (", r.get("samples"), " samples in all, here ", p.samples(), ")\n  HINT: ", same_data));
-        }
-        differ("samples per epoch", r.get("epoch"), p.epoch_samples(), "give samples_per_epoch and repeat as in the run that saved it");
-        differ("shuffle_shards", r.get("shuffled"), std::uint64_t{p.shuffled()}, "build the same chain as the one that was saved");
-        differ("world size", r.get("world"), std::uint64_t{p.part().size}, "start as many ranks as the run that saved it had");
-        differ("rank", r.get("rank"), std::uint64_t{p.part().rank}, "each rank loads its own state");
-    }
-
     static std::string name(std::string_view what, std::size_t k) { return std::string(what) + std::to_string(k); }
     static void put(state_writer::record& r, std::string_view what, std::size_t k, interval i) {
         r.put(name(what, k) + "b", i.begin).put(name(what, k) + "e", i.end);
@@ -354,7 +253,7 @@ private:
     bool to_end_ = false;                // whether run_ reaches the shard's end
 
     std::unique_ptr<detail::stopper<shard_type>> stop_;
-    mutable std::vector<std::uint64_t> marks_;  // made when a state is first saved or loaded
+    detail::plan_identity identity_;
     std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0, busy_ns_ = 0;
 };
 

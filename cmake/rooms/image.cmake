@@ -10,7 +10,7 @@ if(PENSTOCK_SPNG_INCLUDE_DIR AND PENSTOCK_SPNG_LIBRARY AND NOT TARGET penstock::
     IMPORTED_LOCATION "${PENSTOCK_SPNG_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${PENSTOCK_SPNG_INCLUDE_DIR}")
 endif()
 if(TARGET penstock::spng AND JPEG_FOUND AND ZLIB_FOUND)
-  penstock_room(image USES core LIBS penstock::spng JPEG::JPEG ZLIB::ZLIB HEADERS
+  penstock_room(image USES core LIBS penstock::spng JPEG::JPEG ZLIB::ZLIB LIBRARY "libspng, libjpeg-turbo, zlib ${ZLIB_VERSION_STRING}" HEADERS
     image/augment.hpp
     image/codec.hpp
     image/codec_options.hpp

@@ -1,5 +1,15 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
+  sources/braces.hpp
   sources/from_vector.hpp
+  sources/line.hpp
+  sources/plan_identity.hpp
+  sources/planned_reader.hpp
   sources/range.hpp
+  sources/shard_format.hpp
+  sources/shard_list.hpp
+  sources/shard_names.hpp
+  sources/shard_plan.hpp
+  sources/shuffle_shards.hpp
+  sources/split_by_rank.hpp
 )

@@ -171,7 +171,8 @@ TEST_CASE("decode_png: a picture over the limit is refused before its memory is 
 }
 
 TEST_CASE("decode_png: what a cut file still holds can be asked for", "[unit][decode_png]") {
-    auto file = noise(64, 1024, 0, 8);
+    auto file = noise(16, 64, 0, 8);
+    file.idat = 100;
     auto const right = expected(file, channels::gray);
     auto const whole = file.bytes();
     image::png_decoder decoder;
@@ -180,6 +181,6 @@ TEST_CASE("decode_png: what a cut file still holds can be asked for", "[unit][de
     auto out = pixels(decoder.open(std::as_bytes(std::span(half)), options));
     decoder.read(out.writable().data());
     CHECK(decoder.warnings() == 1);
-    CHECK(std::equal(out.row(0), out.row(300), right.row(0)));
-    CHECK(out.at(1023, 15, 0) == 128);
+    CHECK(std::equal(out.row(0), out.row(24), right.row(0)));
+    CHECK(out.at(63, 15, 0) == 128);
 }

@@ -4,6 +4,7 @@
 #include "jpeg_maker.hpp"
 
 #include <penstock/image/encode_png.hpp>
+#include <penstock/stages/map.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -114,6 +115,36 @@ TEST_CASE("decode: pixels move out of an rvalue and are shared by a copy", "[uni
     CHECK(by_reference(item->value).picture.data() == bytes);
     CHECK(forwarding(std::move(item->value)).picture.data() == bytes);
     CHECK(item->value.image().empty());
+}
+
+TEST_CASE("decode: map makes the user's struct of picture and label", "[unit][decode]") {
+    struct example { image::pixels picture; std::int64_t label; };
+    auto chain = ps::pipeline(shelf_of(12)) | image::decode("jpg;png", augmented) | ps::map([](auto const& s) { return example{s.image(), s.integer("cls")}; });
+    auto const whole = pictures(ps::pipeline(shelf_of(12)) | image::decode("png", augmented));
+    chain.reset(5, 0);
+    while (auto item = chain.next()) {
+        CHECK(item->value.picture == whole.at(item->id));
+        CHECK(item->value.label == static_cast<std::int64_t>(item->id % 10));
+    }
+}
+
+TEST_CASE("decode: tells what it did", "[unit][decode]") {
+    auto s = shelf_of(5);
+    auto broken = ps::fields(nullptr, "bad", 0);
+    broken.add("png", ps::blob::of("?"));
+    s.samples[3].value = broken;
+    auto chain = ps::pipeline(std::move(s)) | image::decode("png", augmented);
+    for (int i = 0; i != 3; ++i) CHECK(chain.next());
+    CHECK_THROWS_AS(chain.next(), ps::stage_error);
+    CHECK(chain.next());
+    auto const report = chain.stats();
+    REQUIRE(report.size() == 1);
+    CHECK(report[0].name == "image::decode");
+    CHECK(report[0].items == 4);
+    CHECK(report[0].bytes == 4 * 784);
+    CHECK(report[0].errors == 1);
+    CHECK(report[0].busy_ns > 0);
+    CHECK(chain.inner().warnings() == 0);
 }
 
 TEST_CASE("decode: without crop and flip the pixels are the file's", "[unit][decode]") {

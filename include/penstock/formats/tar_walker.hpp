@@ -64,6 +64,8 @@ public:
     /// 1 after damage that cost a sample whose first files were there already, else 0.
     std::uint64_t dropped() const { return dropped_; }
     skipped_members const& skipped() const { return skipped_; }
+    /// The fault of the sample that discard() passed last, for which next() would have thrown.
+    std::optional<damaged_shard> const& fault() const { return fault_; }
     /// Of the sample that was passed last.
     std::uint64_t first_byte() const { return first_; }
     std::string const& last_key() const { return key_; }

@@ -1,10 +1,10 @@
 // Implements: crop policies, and crop and flip in one pass over integers.
 #pragma once
 
-#include <penstock/core/errors.hpp>   // defines: config_error, message
-#include <penstock/core/random.hpp>   // defines: random_stream, child_key
+#include <penstock/core/errors.hpp>          // defines: config_error, message
+#include <penstock/core/random.hpp>          // defines: random_stream, child_key
 #include <penstock/image/codec_options.hpp>  // defines: undecodable
-#include <penstock/image/pixels.hpp>  // defines: pixels, shape
+#include <penstock/image/pixels.hpp>         // defines: pixels, shape
 
 #include <algorithm>
 #include <concepts>
@@ -43,7 +43,8 @@ private:
     }
 };
 
-/// Any place with equal probability, in the picture with `padding` zeros around it (torchvision's RandomCrop). Draws the row, then the column.
+/// Any place with equal probability, in the picture with `padding` zeros around it (torchvision's RandomCrop).
+/// Draws the row, then the column.
 struct random_crop_policy {
     std::uint32_t height, width, padding;
 
@@ -51,7 +52,8 @@ struct random_crop_policy {
         auto const spare = [&](std::uint32_t have, std::uint32_t want) {
             auto const room = std::uint64_t{have} + 2 * std::uint64_t{padding};
             if (room < want)
-                throw detail::undecodable{message("random_crop(", height, ", ", width, "): must fit into the picture, got ", of.height, "x", of.width, " with padding ", padding),
+                throw detail::undecodable{message("random_crop(", height, ", ", width, "): must fit into the picture, got ", of.height, "x",
+                                                  of.width, " with padding ", padding),
                                           "raise .padding, or resize the pictures first"};
             return static_cast<std::uint32_t>(room - want + 1);
         };
@@ -68,13 +70,15 @@ struct random_crop_options {
 namespace detail {
 inline std::uint32_t crop_side(char const* what, std::int64_t value, std::int64_t least) {
     constexpr auto most = std::int64_t{1} << 24;
-    if (value < least || value > most) throw config_error(message(what, " must be ", least, " to ", most, ", got ", value, "\n  HINT: sides are pixels, height first"));
+    if (value < least || value > most)
+        throw config_error(message(what, " must be ", least, " to ", most, ", got ", value, "\n  HINT: sides are pixels, height first"));
     return static_cast<std::uint32_t>(value);
 }
 }  // namespace detail
 
 inline random_crop_policy random_crop(std::int64_t height, std::int64_t width, random_crop_options options = {}) {
-    return {detail::crop_side("random_crop: height", height, 1), detail::crop_side("random_crop: width", width, 1), detail::crop_side("random_crop: padding", options.padding, 0)};
+    return {detail::crop_side("random_crop: height", height, 1), detail::crop_side("random_crop: width", width, 1),
+            detail::crop_side("random_crop: padding", options.padding, 0)};
 }
 inline center_crop_policy center_crop(std::int64_t height, std::int64_t width) {
     return {detail::crop_side("center_crop: height", height, 1), detail::crop_side("center_crop: width", width, 1)};

@@ -37,7 +37,8 @@ public:
         }
         png_next_ = starts_with(bytes, "\x89PNG\r\n\x1a\n");
         if (png_next_) return png_.open(bytes, options);
-        if (!starts_with(bytes, "\xff\xd8\xff")) throw detail::undecodable{"neither PNG nor JPEG: " + describe(bytes), "look at the file; only the bytes count, not its name"};
+        if (!starts_with(bytes, "\xff\xd8\xff"))
+            throw detail::undecodable{"neither PNG nor JPEG: " + describe(bytes), "look at the file; only the bytes count, not its name"};
         if (!jpeg_) jpeg_ = std::make_unique<jpeg_decoder>();
         return jpeg_->open(bytes, options);
     }

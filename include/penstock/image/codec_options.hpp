@@ -18,7 +18,8 @@ enum class channels {
 struct codec_options {
     image::channels channels = image::channels::rgb;
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
-    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG in steps of 8 KiB), the rest gray; counts a warning
+    /// Take what a cut or damaged file still gives (of a PNG its whole IDAT chunks), the rest gray; counts a warning.
+    bool allow_truncated = false;
 };
 
 namespace detail {
@@ -29,7 +30,8 @@ struct undecodable {
     std::string hint;
 };
 
-inline constexpr char damaged_hint[] = "the file is cut or damaged: write it anew, skip such samples with on_error, or set .allow_truncated to take what is left";
+inline constexpr char damaged_hint[] =
+    "the file is cut or damaged: write it anew, skip such samples with on_error, or set .allow_truncated to take what is left";
 
 inline std::uint8_t luma(std::uint32_t r, std::uint32_t g, std::uint32_t b) {
     return static_cast<std::uint8_t>((19595 * r + 38470 * g + 7471 * b + 32768) >> 16);

@@ -5,11 +5,12 @@
 #include <penstock/core/errors.hpp>    // defines: config_error, stage_error, place, fault, message
 #include <penstock/core/fields.hpp>    // defines: fields
 #include <penstock/core/keyed.hpp>     // defines: keyed, is_keyed, value_of
-#include <penstock/core/stage.hpp>     // defines: stage_over, stage, broken_chain, epoch
+#include <penstock/core/stage.hpp>     // defines: stage_over, stage, broken_chain, epoch, stats_report
 #include <penstock/image/augment.hpp>  // defines: crop, augmentation, copy_window
 #include <penstock/image/codec.hpp>    // defines: codec, codec_options, channels
 #include <penstock/image/pixels.hpp>   // defines: pixels, shape
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -45,10 +46,12 @@ private:
 
 struct decode_options {
     image::channels channels = image::channels::rgb;
-    image::crop crop = no_crop{};                       ///< no_crop, center_crop(h, w), random_crop(h, w, {.padding}), or window(shape, random_stream&)
+    /// no_crop, center_crop(h, w), random_crop(h, w, {.padding = 0}), or a function window(shape, random_stream&)
+    image::crop crop = no_crop{};
     double flip = 0;                                    ///< probability of mirroring left to right, 0 to 1
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
-    bool allow_truncated = false;                       ///< take what a cut or damaged file still gives (of a PNG in steps of 8 KiB), the rest gray; counts a warning
+    /// Take what a cut or damaged file still gives (of a PNG its whole IDAT chunks), the rest gray; counts a warning.
+    bool allow_truncated = false;
 };
 
 template <class S>
@@ -81,12 +84,23 @@ public:
         return penstock::for_each_while(this->up, g);
     }
 
+    void stats(stats_report& r) const {
+        collect_stats(this->up, r);
+        r.push_back({.name = "image::decode", .items = items_, .bytes = bytes_, .errors = errors_, .busy_ns = busy_ns_});
+    }
     /// Oddities of files that were tolerated so far.
     std::uint64_t warnings() const { return codec_.warnings(); }
 
 private:
+    static constexpr std::uint64_t timed = 16;  // one picture in so many is timed and stands for all of them
+
     item_type finish(keyed<fields>&& item) {
+        auto const begin = items_ % timed == 0 ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
         auto picture = make(item);
+        if (items_ % timed == 0)
+            busy_ns_ += timed * static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+        ++items_;
+        bytes_ += picture.size();
         auto rest = std::move(item.value);
         return std::move(item).with(decoded(std::move(picture), std::move(rest)));
     }
@@ -108,13 +122,16 @@ private:
     } catch (detail::undecodable const& e) {
         auto at = item.value.where();
         at.sample = item.id;
+        ++errors_;
         throw stage_error("image::decode", fault::content, std::move(at), e.cause, e.hint);
     }
 
     window checked(window w) const {
-        constexpr auto far = std::int64_t{1} << 31;
-        if (w.height == 0 || w.width == 0 || std::uint64_t{w.height} * w.width > options_.max_pixels || w.top < -far || w.top > far || w.left < -far || w.left > far)
-            throw detail::undecodable{message("crop: must be 1 to ", options_.max_pixels, " pixels near the picture, got ", w.height, "x", w.width, " at row ", w.top, ", column ", w.left),
+        constexpr auto reach = std::int64_t{1} << 31;
+        if (w.height == 0 || w.width == 0 || std::uint64_t{w.height} * w.width > options_.max_pixels || w.top < -reach ||
+            w.top > reach || w.left < -reach || w.left > reach)
+            throw detail::undecodable{message("crop: must be 1 to ", options_.max_pixels, " pixels near the picture, got ", w.height, "x",
+                                              w.width, " at row ", w.top, ", column ", w.left),
                                       "look at the function given as .crop"};
         return w;
     }
@@ -124,6 +141,7 @@ private:
     codec_options codec_options_;
     augmentation augment_;
     codec codec_;
+    std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0, busy_ns_ = 0;
 };
 
 /// Decodes the picture in the first present field of `names` ("jpg;png"), crops and mirrors it, and puts it beside the other fields.
@@ -136,7 +154,8 @@ private:
 ///
 ///     samples | image::decode("jpg;png", {.channels = image::channels::gray, .crop = image::random_crop(28, 28, {.padding = 4}), .flip = 0.5})
 inline auto decode(std::string names, decode_options options = {}) {
-    if (names.empty()) throw config_error("image::decode: names must not be empty, got ''\n  HINT: the extensions of the picture, the preferred one first, as in \"jpg;png\"");
+    if (names.empty())
+        throw config_error("image::decode: names must not be empty, got ''\n  HINT: the extensions of the picture, the preferred one first, as in \"jpg;png\"");
     if (!(options.flip >= 0 && options.flip <= 1))
         throw config_error(message("image::decode: flip must be a probability, 0 to 1, got ", options.flip, "\n  HINT: 0.5 mirrors every other picture"));
     if (options.max_pixels == 0) throw config_error("image::decode: max_pixels must be at least 1, got 0\n  HINT: leave it out for 2^28");

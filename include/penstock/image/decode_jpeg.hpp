@@ -19,9 +19,9 @@ namespace penstock::image {
 
 /// One picture at a time: open() reads the header and says what shape comes out, read() writes it. One thread.
 ///
-/// Accurate integer DCT and smooth chroma upsampling, libjpeg's defaults; EXIF orientation and profiles are ignored. The colour space is found by
-/// libjpeg's rules (JFIF, then Adobe's marker, then component ids). Inks are converted as Pillow does it for files with Adobe's marker
-/// (stored inverted: R = c k / 255), by R = (255 - c)(255 - k) / 255 without it. Warnings that mean lost picture data are errors.
+/// Accurate integer DCT and smooth chroma upsampling, libjpeg's defaults; EXIF orientation and profiles are ignored. The colour space is
+/// found by libjpeg's rules (JFIF, then Adobe's marker, then component ids). Inks are converted as Pillow does it for files with Adobe's
+/// marker (stored inverted: R = c k / 255), by R = (255 - c)(255 - k) / 255 without it. Warnings that mean lost picture data are errors.
 class jpeg_decoder {
 public:
     jpeg_decoder() {
@@ -30,7 +30,8 @@ public:
         trap_.base.emit_message = on_message;
         trap_.base.output_message = [](j_common_ptr) {};
         auto create = [&] { jpeg_create_decompress(&info_); };
-        if (!guarded(create)) throw detail::undecodable{message("libjpeg: ", trap_.text), "the headers and the library of libjpeg-turbo do not match"};
+        if (!guarded(create))
+            throw detail::undecodable{message("libjpeg: ", trap_.text), "the headers and the library of libjpeg-turbo do not match"};
         progress_.progress_monitor = on_progress;
         info_.progress = &progress_;
     }
@@ -51,7 +52,8 @@ public:
             throw detail::undecodable{message("JPEG of ", info_.image_width, "x", info_.image_height, ": at most ", options.max_pixels, " pixels are decoded"),
                                       "raise .max_pixels if the file is meant to be that large"};
         inks_ = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
-        auto const one = options.channels == channels::gray || (options.channels == channels::as_stored && info_.jpeg_color_space == JCS_GRAYSCALE);
+        auto const one = options.channels == channels::gray ||
+                         (options.channels == channels::as_stored && info_.jpeg_color_space == JCS_GRAYSCALE);
         channels_ = one ? 1 : 3;
         info_.out_color_space = inks_ ? JCS_CMYK : one ? JCS_GRAYSCALE : JCS_RGB;
         return {info_.image_height, info_.image_width, channels_};
@@ -112,7 +114,11 @@ private:
         if (level >= 0) return;  // traces
         auto& t = trap_of(c);
         switch (t.base.msg_code) {
-            case JWRN_HIT_MARKER: case JWRN_HUFF_BAD_CODE: case JWRN_ARITH_BAD_CODE: case JWRN_JPEG_EOF: case JWRN_MUST_RESYNC:
+            case JWRN_HIT_MARKER:
+            case JWRN_HUFF_BAD_CODE:
+            case JWRN_ARITH_BAD_CODE:
+            case JWRN_JPEG_EOF:
+            case JWRN_MUST_RESYNC:
                 if (t.strict) on_error(c);
                 break;
             default: break;

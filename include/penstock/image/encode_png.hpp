@@ -35,7 +35,8 @@ struct encode_png_options {
 ///
 ///     auto const file = image::encode_png(picture, {.level = 9});
 inline blob encode_png(pixels const& picture, encode_png_options options = {}) {
-    if (options.level < 0 || options.level > 9) throw config_error(message("encode_png: level must be 0 to 9, got ", options.level, "\n  HINT: 6 is zlib's own choice"));
+    if (options.level < 0 || options.level > 9)
+        throw config_error(message("encode_png: level must be 0 to 9, got ", options.level, "\n  HINT: 6 is zlib's own choice"));
     if (picture.empty() || picture.channels() > 4)
         throw config_error(message("encode_png: a PNG has at least one pixel and 1 to 4 channels, got ", picture.height(), "x", picture.width(), "x", picture.channels(),
                                    "\n  HINT: pixels are height x width x channels"));

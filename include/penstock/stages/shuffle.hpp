@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -60,11 +61,11 @@ public:
         while (true) {
             auto const pulls = replay_.pulls();
             if (held_.count != 0) {
-                for (; line_[day_ % days()] == none && (day_ < pulls || ended_); ++day_) next_ = 0;
-                if (line_[day_ % days()] != none) return depart();
+                for (; last_of(day_) == none && (day_ < pulls || ended_); ++day_) next_ = 0;
+                if (last_of(day_) != none) return depart();
             } else if (day_ < pulls) day_ = pulls, next_ = 0;
             if (ended_) return std::nullopt;
-            replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, days()));
+            replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, longest()));
             auto item = replay_.pull(this->up);
             if (item) arrive(pulls, std::move(*item));
             else ended_ = true;
@@ -121,12 +122,19 @@ private:
     };
     static constexpr auto none = ~std::uint32_t{0};
 
-    std::uint64_t days() const { return 4 * n_ + warm_ + 1; }  // no held item departs later than day_ + 4n (+ n)
-    std::uint64_t departure(std::uint64_t i) const {
-        return (std::max)(i, warm_) + detail::geometric_delay(random_stream(key_, index_, i).bits32(), n_);
+    std::uint64_t longest() const { return 4 * n_ + warm_; }  // no item waits longer, so those held fall on different days of the line
+    std::uint32_t& last_of(std::uint64_t day) { return line_[day & (line_.size() - 1)]; }
+    /// Four neighbours share a block of the generator: word i mod 4 of the stream of i / 4.
+    std::uint64_t departure(std::uint64_t i) {
+        if (i / 4 != block_) {
+            block_ = i / 4;
+            random_stream bits(key_, index_, block_);
+            for (auto& word : words_) word = bits.bits32();
+        }
+        return (std::max)(i, warm_) + detail::geometric_delay(words_[i % 4], n_);
     }
     void arrive(std::uint64_t i, item_type&& item) {
-        if (line_.empty()) line_.assign(days(), none);
+        if (line_.empty()) line_.assign(std::bit_ceil(longest() + 1), none);
         if (free_ == none) {
             slots_.push_back({std::nullopt, 0, none});
             free_ = static_cast<std::uint32_t>(slots_.size() - 1);
@@ -137,12 +145,12 @@ private:
         s.item.emplace(std::move(item));
         s.number = i;
         held_.add(*s.item);
-        auto& last = line_[departure(i) % days()];  // the last of that day; the days' lists are circular, so it leads to the first
+        auto& last = last_of(departure(i));  // the list of a day is circular: its last leads to its first
         s.next = last == none ? at : std::exchange(slots_[last].next, at);
         last = at;
     }
     std::optional<item_type> depart() {
-        auto& last = line_[day_ % days()];
+        auto& last = last_of(day_);
         auto const at = slots_[last].next;
         auto& s = slots_[at];
         if (at == last) last = none;
@@ -156,16 +164,19 @@ private:
         return item;
     }
     void clear() {
-        if (held_.count != 0) line_.assign(days(), none);
+        if (held_.count != 0) line_.assign(line_.size(), none);
         slots_.clear();
         free_ = none;
         held_ = {};
         day_ = next_ = 0;
+        block_ = ~std::uint64_t{0};
         ended_ = false;
     }
 
     std::uint64_t n_, warm_;
     std::uint64_t key_ = epoch{}.key, index_ = 0;
+    std::uint64_t block_ = ~std::uint64_t{0};  // the block that words_ holds
+    std::array<std::uint32_t, 4> words_{};
     replay<S> replay_;
     std::vector<std::uint32_t> line_;  // per day the slot of its last item
     std::vector<slot> slots_;

@@ -82,6 +82,7 @@ public:
         optimizer_.load(s.optim);
         at.epoch = s.epoch;
         at.step = number(*found, "step");
+        at.epoch_step = number(*found, "epoch_step");
         at.applied = number(*found, "applied");
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
@@ -116,6 +117,7 @@ public:
         s.rank.emplace_back("loss.sum", at.loss.defined() ? at.loss : at::zeros({}, at::kDouble));
         if (at.inside) s.pipeline = at.inside->text();
         s.metadata = {{"step", std::to_string(at.step)},
+                      {"epoch_step", std::to_string(at.epoch_step)},
                       {"applied", std::to_string(at.applied)},
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
                       {"seed", std::to_string(o_.seed)},

@@ -46,7 +46,7 @@ struct fit_options {
     train::resume resume = train::resume::never;
 
     std::uint64_t log_every = 50;      ///< optimizer steps between log lines
-    std::string csv = {};              ///< file for the metrics, one row per log step; empty writes none
+    std::string csv = {};              ///< file for the metrics, a row per log step, and <file>.epochs.csv for those of validation; empty writes none
     bool quiet = false;                ///< print nothing
     std::size_t bucket_bytes = 25u << 20;  ///< gradients are reduced in buckets of about this size
     std::uint64_t max_steps = 0;       ///< stop (with a checkpoint) after so many optimizer steps; 0 is no limit
@@ -73,7 +73,8 @@ struct fit_report {
     bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
     double loss = 0;                    ///< mean over the last log interval
     std::vector<metric_values> history{};  ///< metrics by epoch, of this run
-    double seconds = 0, wait_seconds = 0, compute_seconds = 0, agree_seconds = 0, save_seconds = 0, validate_seconds = 0;
+    double seconds = 0;                 ///< of this process, from the call of fit to its end
+    double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;  ///< this rank's share of it
 
     /// The last value of a metric; 0 if it was never measured.
     double last(std::string_view name) const {

@@ -14,6 +14,7 @@ namespace penstock::train {
 struct fit_position {
     std::uint64_t epoch = 0;            ///< epochs done
     std::uint64_t step = 0;             ///< steps done, skipped ones included
+    std::uint64_t epoch_step = 0;       ///< of this epoch
     std::uint64_t applied = 0;          ///< steps that changed the weights: what the schedule counts
     std::uint64_t samples = 0;
     std::optional<state> inside{};      ///< this rank's pipeline after the last step; empty at an epoch's edge

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The main job as examples/run.sh runs it, three seeds: test accuracy beside a PyTorch twin's, time from raw data to the end, waiting for data.
+
+The twin's figures are those in comparative/fashion/twin.csv, made by twin.py beside it.
+
+    PENSTOCK_BUILD_DIR=build/release benchmarks/main/main_job.py [--json] [--seeds 1 2 3]
+"""
+import argparse
+import csv
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = Path(os.environ.get("PENSTOCK_BUILD_DIR", HERE.parents[1] / "build/release"))
+IDX = os.environ.get("PENSTOCK_IDX", "/usr/share/datasets/fashion-mnist")
+
+
+def run(command):
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit(f"main_job: {' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def figure(pattern, text):
+    found = re.search(pattern, text)
+    if not found:
+        sys.exit(f"main_job: no match for {pattern!r} in:\n{text[-3000:]}")
+    return float(found.group(1))
+
+
+def job(seed, *extra):
+    """From IDX files to the summary table: accuracy in per cent, seconds, seconds of the conversion, per cent of time waiting for data."""
+    with tempfile.TemporaryDirectory(prefix="penstock-main-") as folder:
+        start = time.monotonic()
+        run([BUILD / "examples/fashion_to_shards", IDX, folder])
+        converted = time.monotonic()
+        out = run([BUILD / "examples/train_classifier", "--nproc=2", "--data", folder, "--checkpoint", f"{folder}/run", "--seed", seed, *extra])
+        end = time.monotonic()
+    return figure(r"test accuracy ([\d.]+) %", out), end - start, converted - start, figure(r"data wait\s+[\d.]+ s\s+([\d.]+) %", out)
+
+
+def twin():
+    with open(HERE.parent / "comparative/fashion/twin.csv", newline="") as f:
+        return [100 * float(row["accuracy"]) for row in csv.DictReader(f)]
+
+
+class Report:
+    def __init__(self, as_json):
+        self.as_json, self.missed = as_json, 0
+        if not as_json:
+            print(f"main_job\n  {'row':34} {'median':>12} {'unit':12} {'low .. high':>25} {'rounds':>7}  goal")
+
+    def add(self, row, values, unit, op=None, bound=None, vs=None):
+        value, low, high = statistics.median(values), min(values), max(values)
+        ok = None if op is None else value <= bound if op == "<=" else value >= bound
+        self.missed += ok is False
+        if self.as_json:
+            goal = None if op is None else {"op": op, "value": bound}
+            print(json.dumps({"bench": "main_job", "row": row, "value": round(value, 4), "unit": unit, "low": round(low, 4), "high": round(high, 4),
+                              "rounds": len(values), "vs": vs, "goal": goal, "ok": ok}), flush=True)
+        else:
+            verdict = "" if op is None else f"{op} {bound:g}  {'met' if ok else 'MISSED'}"
+            print(f"  {row:34} {value:12.4g} {unit:12} {f'{low:.4g} .. {high:.4g}':>25} {len(values):7}  {verdict}{f', vs {vs}' if vs else ''}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    a = parser.parse_args()
+    report = Report(a.json)
+    runs = [job(seed) for seed in a.seeds]
+    accuracies = [r[0] for r in runs]
+    peer = twin()
+    report.add("accuracy_median", accuracies, "%", ">=", 91)
+    report.add("accuracy_pytorch", peer, "%")
+    difference = statistics.median(accuracies) - statistics.median(peer)
+    report.add("accuracy_minus_pytorch", [difference], "points", ">=", -0.5, "twin.csv")
+    report.add("run_seconds", [r[1] for r in runs], "s", "<=", 300)
+    report.add("convert_seconds", [r[2] for r in runs], "s")
+    report.add("wait_for_data_share", [r[3] for r in runs], "%")
+    fp32 = job(a.seeds[0], "--fp32")
+    report.add("run_seconds_fp32", [fp32[1]], "s", "<=", 300)
+    report.add("accuracy_fp32", [fp32[0]], "%")
+    if report.missed:
+        print(f"main_job: {report.missed} goal(s) missed", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

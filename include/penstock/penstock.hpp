@@ -1,0 +1,41 @@
+// Implements: everything for data, no LibTorch: core, sources, stages, and the rooms whose libraries are installed.
+#pragma once
+
+#include <penstock/version.hpp>
+
+#include <penstock/core/batch_type.hpp>
+#include <penstock/core/fields.hpp>
+#include <penstock/core/stage.hpp>
+#include <penstock/core/world.hpp>
+
+#include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/range.hpp>
+#include <penstock/sources/shard_list.hpp>
+#include <penstock/sources/shuffle_shards.hpp>
+#include <penstock/sources/split_by_rank.hpp>
+
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/collect.hpp>
+#include <penstock/stages/count.hpp>
+#include <penstock/stages/filter.hpp>
+#include <penstock/stages/fold.hpp>
+#include <penstock/stages/for_each.hpp>
+#include <penstock/stages/inspect.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/map_keyed.hpp>
+#include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/take.hpp>
+
+#include <penstock/formats/read_tar.hpp>
+#include <penstock/formats/write_tar.hpp>
+
+#if __has_include(<zlib.h>)
+#include <penstock/formats/read_idx.hpp>
+#endif
+#if __has_include(<boost/asio/thread_pool.hpp>)
+#include <penstock/concurrency/prefetch.hpp>
+#endif
+#if __has_include(<jpeglib.h>) && __has_include(<spng.h>)
+#include <penstock/image/decode.hpp>
+#include <penstock/image/encode_png.hpp>
+#endif

@@ -1,0 +1,213 @@
+// Implements: fit_run, the training loop behind fit(): epochs of windows over a pipeline, in agreement over all ranks.
+#pragma once
+
+#include <penstock/core/epoch.hpp>             // defines: epoch
+#include <penstock/core/source.hpp>            // defines: resettable, resumable, planned
+#include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
+#include <penstock/train/engine.hpp>           // defines: engine, engine_options
+#include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
+#include <penstock/train/fit_log.hpp>          // defines: fit_log
+#include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
+#include <penstock/train/fit_position.hpp>     // defines: fit_position
+#include <penstock/train/signals.hpp>          // defines: stop_signals
+#include <penstock/train/summary.hpp>          // defines: time_split, phase
+#include <penstock/train/window.hpp>           // defines: window, window_reader
+
+#include <ATen/ATen.h>
+
+#include <csignal>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace penstock::train {
+
+/// One run of the loop. The order of a step k:
+///
+///     packet(k) arrives            the window's global weight; has anybody data, must we stop or save?
+///     window k+1 is pulled, packet(k+1) sent                       its answer travels while step k computes
+///     forward and backward of window k, one reduction, clip, update
+///     log, checkpoint              at steps that follow from the step's number, so that no rank has to ask
+///
+/// A checkpoint holds the position after window k, which was taken when that window was pulled: what is pulled ahead is not counted.
+/// An epoch's edge is a barrier: everything is trained before the pipeline is reset.
+template <class Data, class Model, class Optimizer, class Loss, class Parts>
+class fit_run {
+    using batch_type = typename Data::item_type;
+    using engine_type = engine<Model, Optimizer>;
+
+public:
+    fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
+        : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
+          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain()), log_(ctx, o, times_) {
+        if (ctx.in_own_process()) signals_.emplace();
+    }
+
+    fit_report operator()() {
+        auto const begun = progress::seconds();
+        apply(precision_.precision);
+        as_module(model_).train();
+        bool const resumed = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
+        engine_type step(ctx_, model_, optimizer_, engine_options_of());
+        saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
+        log_.start(at_, resumed, precision_, notes_);
+        if (!resumed) save();  // the folder is tried before the first step, and from here on the newest checkpoint is of this run
+        while (at_.epoch < o_.epochs && !report_.stopped) {
+            run_epoch(step);
+            if (!report_.stopped) end_epoch();
+        }
+        report_.epochs = at_.epoch;
+        report_.steps = at_.step;
+        report_.skipped = at_.step - at_.applied;
+        report_.samples = at_.samples;
+        report_.loss = log_.last_loss();
+        report_.seconds = progress::seconds() - begun;
+        report_.data_s = times_.seconds(phase::data);
+        report_.compute_s = times_.seconds(phase::compute);
+        report_.comm_s = times_.seconds(phase::comm);
+        report_.save_s = times_.seconds(phase::save);
+        log_.finish(report_);
+        return report_;
+    }
+
+private:
+    engine_options engine_options_of() const {
+        return {.precision = precision_.precision,
+                .clip_norm = o_.clip_norm,
+                .skip_nonfinite = o_.nonfinite == nonfinite::skip,
+                .parallel = {.bucket_cap_bytes = static_cast<std::int64_t>(o_.bucket_bytes)}};
+    }
+    std::string chain() const {
+        if constexpr (resumable<Data>) return chain_of(data_.save());
+        else return {};
+    }
+
+    void run_epoch(engine_type& step) {
+        ctx_.phase("waits for data");
+        if (at_.inside) {
+            if constexpr (resumable<Data>) data_.load(*at_.inside);
+        } else if constexpr (resettable<Data>) data_.reset(epoch::of(o_.seed, at_.epoch));
+        log_.epoch(steps_per_epoch());
+        window_reader<Data> reader(data_, o_.accumulate, saver_.on());
+        auto w = pull(reader);
+        auto sent = send(w, at_.step);
+        while (true) {
+            auto const all = agree(sent);
+            if (all.want_save != 0 || all.want_stop != 0) save();
+            report_.stopped = all.want_stop != 0;
+            if (report_.stopped || all.has_data == 0) return;
+            auto next = pull(reader);
+            sent = send(next, at_.step + 1);
+            train(step, w, all);
+            if (o_.save_every != 0 && at_.step % o_.save_every == 0) save();
+            w = std::move(next);
+        }
+    }
+
+    std::uint64_t steps_per_epoch() const {
+        auto const windows = [this](std::uint64_t batches) { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); };
+        if constexpr (planned<Data>)
+            if (auto const most = data_.world_max()) return windows(*most);
+        return 0;
+    }
+
+    window<batch_type> pull(window_reader<Data>& reader) {
+        auto timed = times_.time(phase::data);
+        ctx_.phase("waits for data");
+        return reader.next();
+    }
+    /// `step` is what the step counter will be when the answer is read.
+    dist::packet_handle send(window<batch_type> const& w, std::uint64_t step) {
+        auto const signal = signals_ ? signals_->received() : 0;
+        if (signal == SIGUSR1) signals_->clear(signal);
+        return dist::start(ctx_, {.weight = w.weight,
+                                  .samples = static_cast<std::int64_t>(w.samples),
+                                  .has_data = !w.empty(),
+                                  .want_stop = (signal != 0 && signal != SIGUSR1) || (o_.max_steps != 0 && step >= o_.max_steps),
+                                  .want_save = signal == SIGUSR1});
+    }
+    dist::packet_sum agree(dist::packet_handle& sent) {
+        auto timed = times_.time(phase::comm);
+        ctx_.collective_phase("agrees on the next step");
+        return sent.wait();
+    }
+
+    void train(engine_type& step, window<batch_type>& w, dist::packet_sum const& all) {
+        auto const rate = o_.schedule(static_cast<double>(at_.applied));
+        at::Tensor loss;
+        if (all.weight > 0) {  // else nothing weighs anything on any rank: no step, no division
+            auto timed = times_.time(phase::compute);
+            ctx_.step(at_.step);
+            ctx_.phase("computes");
+            loss = step.gradients(loss_, w.batches, all.weight);
+            auto const norm = step.apply(rate);
+            bool const skipped = o_.nonfinite == nonfinite::skip && !norm.isfinite().template item<bool>();
+            if (!skipped) {
+                ++at_.applied;
+                at_.loss = at_.loss.defined() ? at_.loss + loss : loss;
+                at_.weight += all.weight;
+            }
+        }
+        ++at_.step;
+        ++at_.epoch_step;
+        at_.samples += static_cast<std::uint64_t>(all.samples);
+        at_.inside = std::move(w.after);
+        step_info<batch_type> const info{.step = at_.step, .epoch = at_.epoch, .batches = w.batches, .loss = loss, .weight = all.weight, .lr = optimizer_.lr() * rate};
+        each_part([&](auto& part) {
+            if constexpr (requires { part.on_step(info); }) part.on_step(info);
+        });
+        log_.step(at_, info.lr);
+    }
+
+    void end_epoch() {
+        log_.flush(at_, optimizer_.lr() * o_.schedule(static_cast<double>(at_.applied)));
+        ++at_.epoch;
+        at_.epoch_step = 0;
+        at_.inside.reset();
+        metric_values values;
+        auto const begun = progress::seconds();
+        ctx_.phase("validates");
+        each_part([&](auto& part) {
+            if constexpr (requires { part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch); })
+                for (auto& v : part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch)) values.push_back(std::move(v));
+        });
+        report_.validate_s += progress::seconds() - begun;
+        log_.validated(at_, values);
+        report_.history.push_back(std::move(values));
+        save();
+    }
+
+    void save() {
+        if (!saver_.on()) return;
+        auto timed = times_.time(phase::save);
+        log_.sync();
+        saver_.save(at_, notes_);
+        log_.tell(notes_);
+    }
+
+    template <class F>
+    void each_part(F&& f) {
+        std::apply([&](auto&... part) { (f(part), ...); }, parts_);
+    }
+
+    dist::context& ctx_;
+    Data& data_;
+    Model& model_;
+    Optimizer& optimizer_;
+    Loss& loss_;
+    Parts& parts_;
+    fit_options const& o_;
+    chosen_precision precision_;
+    time_split times_;
+    std::optional<stop_signals> signals_;
+    fit_position at_{};
+    fit_report report_{};
+    std::vector<std::string> notes_;
+    fit_saver saver_;
+    fit_log log_;
+};
+
+}  // namespace penstock::train

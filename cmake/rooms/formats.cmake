@@ -2,6 +2,7 @@
 find_package(Threads REQUIRED)
 penstock_room(formats USES io sources LIBS Threads::Threads HEADERS
   formats/damage.hpp
+  formats/plan_counts.hpp
   formats/read_tar.hpp
   formats/tar_count.hpp
   formats/tar_header.hpp

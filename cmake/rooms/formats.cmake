@@ -5,6 +5,7 @@ if(ZLIB_FOUND)
   penstock_room(formats USES io sources LIBS Threads::Threads ZLIB::ZLIB HEADERS
     formats/damage.hpp
     formats/gzip.hpp
+    formats/plan_counts.hpp
     formats/read_idx.hpp
     formats/read_tar.hpp
     formats/shard_counts.hpp

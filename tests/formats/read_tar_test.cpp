@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -255,6 +256,67 @@ TEST_CASE("read_tar: resumes at every position and over the epoch's edge", "[uni
         if (k + 1 != states.size() && !(states[k].records[0] == states[k + 1].records[0])) continue;  // the reset between epochs
         ++pulled;
     }
+}
+
+TEST_CASE("read_tar: what was counted is remembered beside the shards, and checked before it is believed", "[unit][read_tar]") {
+    auto const disk = shards({4, 6, 0});
+    auto const directory = std::filesystem::path(disk[0]).parent_path().string() + '/';
+    auto const index = ps::shard_index::path_in(directory);
+    (void)(disk.plan() | ps::read_tar({.write_index = false}));
+    CHECK_FALSE(std::filesystem::exists(index));
+    (void)(disk.plan() | ps::read_tar());
+    REQUIRE(std::filesystem::exists(index));
+    CHECK(ps::shard_index::read(directory).entries().size() == 3);
+
+    // it is used: an entry that lies, for an unchanged file, is found out while reading
+    auto lying = ps::shard_index::read(directory);
+    auto e = *ps::shard_index::stat_of(disk[1]);
+    e.samples = 5;
+    lying.set("s-1.tar", e);
+    lying.write(directory);
+    auto p = disk.plan() | ps::read_tar();
+    CHECK(p.world_max() == 9);
+    CHECK(has(drain(p).errors.at(0), "index_mismatch"));
+    // the caller's counts contradict it
+    auto const text = error_of<ps::config_error>([&] { (void)(disk.plan(disk.known()) | ps::read_tar()); });
+    CHECK(has(text, disk[1] + ": the plan says 6 samples, the index beside it 5\n  HINT"));
+    // a changed file is counted again, and the rest is believed
+    disk.write(1, shards::tar(4, 7));
+    auto q = disk.plan() | ps::read_tar();
+    CHECK(q.world_max() == 11);
+    CHECK(drain(q).errors.empty());
+    CHECK(*ps::shard_index::read(directory).look(disk[1]).samples == 7);
+    // rubbish is no error
+    disk.write(1, shards::tar(4, 6));
+    { std::ofstream(index) << "rubbish"; }
+    CHECK((disk.plan() | ps::read_tar()).world_max() == 10);
+    CHECK(ps::shard_index::read(directory).problem().empty());
+}
+
+TEST_CASE("read_tar: an index that cannot be written is no error, and a damaged shard is not remembered", "[unit][read_tar]") {
+    auto const disk = shards({4, 6});
+    auto const directory = std::filesystem::path(disk[0]).parent_path().string() + '/';
+    std::filesystem::create_directory(ps::shard_index::path_in(directory));  // in the way, for root too
+    CHECK((disk.plan() | ps::read_tar()).world_max() == 10);
+    std::filesystem::remove(ps::shard_index::path_in(directory));
+    disk.write(1, shards::tar(4, 6).substr(0, 5000));
+    auto p = disk.plan() | ps::read_tar({.damaged = ps::damaged_shards::read_up_to});
+    CHECK(ps::shard_index::read(directory).entries().size() == 1);
+}
+
+TEST_CASE("read_tar: ranks that count at once agree and leave a whole index", "[unit][read_tar]") {
+    auto const disk = shards({30, 0, 20, 50, 1, 1, 1, 1});
+    auto const directory = std::filesystem::path(disk[0]).parent_path().string() + '/';
+    std::vector<std::uint64_t> most(6);
+    {
+        std::vector<std::jthread> ranks;
+        for (std::size_t r = 0; r != most.size(); ++r)
+            ranks.emplace_back([&, r] { most[r] = *(disk.plan() | ps::split_by_rank({static_cast<std::uint32_t>(r), 6}) | ps::read_tar()).world_max(); });
+    }
+    CHECK(most == std::vector<std::uint64_t>(6, (104 + 5) / 6));
+    auto const index = ps::shard_index::read(directory);
+    CHECK(index.problem().empty());
+    CHECK(index.entries().size() == 8);
 }
 
 TEST_CASE("read_tar: a missing shard stops the build, whoever counts", "[unit][read_tar]") {

@@ -2,20 +2,19 @@
 #pragma once
 
 #include <penstock/core/stage.hpp>               // defines: stage, broken_chain
-#include <penstock/formats/tar_count.hpp>        // defines: count_samples, for_each_index_parallel, tar_walker, tar_options, damaged_shard
+#include <penstock/formats/plan_counts.hpp>      // defines: resolve_counts, count_plan_options, counted_shard
+#include <penstock/formats/tar_count.hpp>        // defines: count_samples, tar_walker, tar_options, damaged_shard
 #include <penstock/io/open_file.hpp>             // defines: opener, file_opener, byte_source
 #include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples
 
-#include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace penstock {
 
@@ -31,6 +30,8 @@ struct read_tar_options {
     damaged_shards damaged = damaged_shards::refuse;
     /// A shard that ends between two members, without the end marker, is whole.
     bool allow_missing_end = false;
+    /// Remember what was counted in `penstock-index` beside the shards; a directory that cannot be written is no error.
+    bool write_index = true;
     /// Shards counted at the same time.
     int count_threads = 4;
 };
@@ -81,43 +82,27 @@ struct tar_format {
 }
 
 /// How many samples a shard has; with read_up_to a damage counts as one more.
-inline std::uint64_t planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
+inline counted_shard planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
     auto const options = tar_options{.allow_missing_end = o.allow_missing_end};
     try {
         auto const source = open(path);
         try {
-            return count_samples(source, options);
+            return {count_samples(source, options)};
         } catch (damaged_shard const&) {
             if (o.damaged == damaged_shards::refuse) throw;
         }
         auto walker = tar_walker(source, options);
         try {
             while (walker.discard()) {}
-            return walker.index();  // a key that comes back: every sample can be read
+            return {walker.index(), false};  // a key that comes back: every sample can be read
         } catch (damaged_shard const&) {
-            return walker.index() + 1;
+            return {walker.index() + 1, false};
         }
     } catch (damaged_shard const& e) {
         refuse_shard(e, "write or copy the shard again, take it off the list, or read it up to there: read_tar({.damaged = damaged_shards::read_up_to}) | on_error(...)");
     } catch (stage_error const& e) {
         refuse_shard(e, "look for the shard and its permissions, or take it off the list");
     }
-}
-
-/// The plan with the number of samples of each shard.
-inline shard_plan counted(shard_plan const& plan, io::opener const& open, read_tar_options const& o) {
-    constexpr std::size_t most_checked = 100'000;  // above this, a missing shard is noticed when its turn comes
-    auto const& names = plan.names();
-    if (plan.counted()) {
-        if (!o.io && names.size() <= most_checked)
-            for (std::size_t i = 0; i != names.size(); ++i)
-                if (auto const name = names[i]; !std::filesystem::exists(name))
-                    throw config_error(message("read_tar: ", name, ": no such file\n  HINT: look for the shard, or take it off the list"));
-        return plan;
-    }
-    auto counts = std::vector<std::uint64_t>(names.size());
-    for_each_index_parallel(names.size(), o.count_threads, [&](std::size_t i) { counts[i] = planned_samples(names[i], open, o); });
-    return plan.with_counts(counts);
 }
 
 }  // namespace detail
@@ -127,7 +112,7 @@ inline shard_plan counted(shard_plan const& plan, io::opener const& open, read_t
 /// Order    the plan's line: shards in the order of the pass, samples as they lie in the shard
 /// Buffers  one sample; one shard is open
 /// Resume   exact: what this rank still has to read as intervals of the line; loading walks the headers of one shard
-/// Threads  none; counting, while the chain is built, uses count_threads
+/// Threads  none; counting, while the chain is built, uses count_threads, and only for shards that no index and no caller knows
 /// Errors   config_error for a shard that cannot be opened or counted, and for no samples at all; lost_samples for damage, a shard with fewer or
 ///          more samples than planned, I/O: it names shard, key, byte and the ids that are lost, and the next call goes on behind them
 ///
@@ -139,7 +124,9 @@ inline auto read_tar(read_tar_options options = {}) {
         static_assert(ok, "read_tar() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
             auto const open = options.io ? options.io : io::file_opener();
-            return planned_reader<detail::tar_format>(detail::counted(plan, open, options), detail::tar_format{open, options.allow_missing_end});
+            auto const counting = count_plan_options{.local = !options.io, .write_index = options.write_index, .threads = options.count_threads};
+            auto const counted = resolve_counts(plan, "read_tar", counting, [&](std::string const& path) { return detail::planned_samples(path, open, options); });
+            return planned_reader<detail::tar_format>(counted, detail::tar_format{open, options.allow_missing_end});
         } else return broken_chain{};
     });
 }

@@ -1,7 +1,7 @@
-// Implements: collator<T>, batch<T> on the host to a struct of tensors in one slab; collated<T>, the type of that struct.
+// Implements: collator<T>, batch_of<T> on the host to a struct of tensors in one slab; collated<T>, the type of that struct.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>   // defines: batch
+#include <penstock/core/batch_type.hpp>   // defines: batch_of
 #include <penstock/core/errors.hpp>       // defines: stage_error, fault, place, message
 #include <penstock/tensor/column.hpp>     // defines: column, row, look
 #include <penstock/tensor/slab_pool.hpp>  // defines: slab_pool
@@ -21,11 +21,11 @@
 
 namespace penstock::detail {
 
-/// Whether the user's own collate(batch<T> const&) is found by argument-dependent lookup. Nothing in this namespace may have that name.
+/// Whether the user's own collate(batch_of<T> const&) is found by argument-dependent lookup. Nothing in this namespace may have that name.
 template <class T>
-concept collated_by_user = requires(batch<T> const& b) { collate(b); };
+concept collated_by_user = requires(batch_of<T> const& b) { collate(b); };
 template <collated_by_user T>
-auto user_collate(batch<T> const& b) {
+auto user_collate(batch_of<T> const& b) {
     return collate(b);
 }
 
@@ -121,8 +121,8 @@ consteval bool all_have_columns() {
 
 }  // namespace detail
 
-/// Whether a batch<T> can become tensors: T is an aggregate class template over its members' types, or a single value of such a type, or
-/// comes with a function collate(batch<T> const&) in its own namespace.
+/// Whether a batch_of<T> can become tensors: T is an aggregate class template over its members' types, or a single value of such a type, or
+/// comes with a function collate(batch_of<T> const&) in its own namespace.
 template <class T>
 concept collatable = penstock::detail::collated_by_user<T> || detail::all_have_columns<T>();
 
@@ -137,7 +137,7 @@ public:
     }
 
     /// Empty batches have the shapes of the batch before, [0, ...]; the sizes that no batch has shown yet are 0.
-    auto operator()(batch<T> const& b) {
+    auto operator()(batch_of<T> const& b) {
         if constexpr (by_user) return penstock::detail::user_collate(b);
         else {
             if (!b.empty()) measure(b);
@@ -177,7 +177,7 @@ private:
     static auto members(T const& v) { return detail::members<detail::parts<T>::count>(v); }
 
     /// Sets rows_ to what this batch has; all its items must have the same.
-    void measure(batch<T> const& b) {
+    void measure(batch_of<T> const& b) {
         each([&]<std::size_t K>(index<K>) {
             using member = detail::member_type<T, K>;
             auto const row_of = [&](std::size_t i) {
@@ -193,14 +193,14 @@ private:
                                       "crop or resize to one size before batch");
         });
     }
-    static place where(batch<T> const& b, std::size_t item) {
+    static place where(batch_of<T> const& b, std::size_t item) {
         place p;
         if (item < b.ids.size()) p.sample = b.ids[item];
         return p;
     }
     /// Runs f for item i; what it throws becomes an error that names the sample.
     template <class F>
-    static void named(batch<T> const& b, std::size_t i, F f) {
+    static void named(batch_of<T> const& b, std::size_t i, F f) {
         try {
             f();
         } catch (std::bad_alloc const&) {
@@ -233,8 +233,8 @@ private:
     std::uint64_t bytes_ = 0;
 };
 
-/// The struct of tensors that a batch<T> becomes.
+/// The struct of tensors that a batch_of<T> becomes.
 template <collatable T>
-using collated = decltype(std::declval<collator<T>&>()(std::declval<batch<T> const&>()));
+using collated = decltype(std::declval<collator<T>&>()(std::declval<batch_of<T> const&>()));
 
 }  // namespace penstock::tensor

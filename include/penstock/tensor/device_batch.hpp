@@ -1,7 +1,7 @@
 // Implements: device_batch<Fields>, what the training loop receives: the tensors of a batch, and beside them who its samples are.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>  // defines: batch, cover
+#include <penstock/core/batch_type.hpp>  // defines: batch_of, cover
 
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +29,7 @@ struct device_batch : Fields {
 
     /// The identity of `from`, whose items are not needed any more.
     template <class T>
-    device_batch(Fields fields, batch<T>&& from)
+    device_batch(Fields fields, batch_of<T>&& from)
         : Fields(std::move(fields)), ids(std::move(from.ids)), pass(from.pass), cover(std::move(from.cover)), weights(std::move(from.weights)),
           source(std::move(from.source)), size_(from.size()), weight_(batch_weight(weights, size_)) {}
 

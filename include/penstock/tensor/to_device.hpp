@@ -31,7 +31,7 @@ struct to_device_options {
 template <class W>
 concept device_place = std::convertible_to<W const&, at::Device> || requires(W const& w) { { w.device() } -> std::convertible_to<at::Device>; };
 
-/// batch<T> to device_batch on the thread that pulls; what to_device runs ahead.
+/// batch_of<T> to device_batch on the thread that pulls; what to_device runs ahead.
 template <source S>
 class [[nodiscard]] collate_stage : public stage_over<S> {
     using value_type = typename S::item_type::value_type;
@@ -71,7 +71,7 @@ private:
 ///
 /// An item `template <class Image, class Label> struct example { Image image; Label label; }` becomes example<at::Tensor, at::Tensor>, with
 /// pictures as bytes [B, H, W, C] or normalised floats [B, C, H, W], numbers as [B], arrays as [B, N], tensors stacked; other types by a
-/// function collate(batch<T> const&) in the item's namespace, or a column<M> for a member's type.
+/// function collate(batch_of<T> const&) in the item's namespace, or a column<M> for a member's type.
 ///
 /// Order    unchanged
 /// Buffers  at most `ahead` batches, in slabs that are allocated once and used again when the last tensor of a batch is gone
@@ -103,7 +103,7 @@ auto to_device(W const& where, to_device_options o = {}) {
         } else {
             constexpr bool ok = tensor::collatable<typename S::item_type::value_type>;
             static_assert(ok, "to_device cannot make tensors of this item type. HINT: template <class Image, class Label> struct example { Image image; Label label; } "
-                              "with pictures, numbers, arrays or tensors as members (at most 8), or write collate(batch<T> const&) in the item's namespace");
+                              "with pictures, numbers, arrays or tensors as members (at most 8), or write collate(batch_of<T> const&) in the item's namespace");
             if constexpr (ok) return prefetch_stage<collate_stage<S>>(collate_stage<S>(std::move(input), std::move(look)), "to_device", ahead, pool);
             else return broken_chain{};
         }

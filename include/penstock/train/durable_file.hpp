@@ -1,8 +1,9 @@
 // Implements: files that are whole or absent. Written beside their name, synced, then renamed; every failure names the file and errno.
 #pragma once
 
-#include <penstock/core/errors.hpp>     // defines: stage_error, message
-#include <penstock/train/checksum.hpp>  // defines: crc32c
+#include <penstock/core/errors.hpp>        // defines: stage_error, message
+#include <penstock/train/checksum.hpp>     // defines: crc32c
+#include <penstock/train/hold_signal.hpp>  // defines: detail::hold_signal
 
 #include <atomic>
 #include <cerrno>
@@ -10,14 +11,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,28 +41,6 @@ inline std::string unique_tag() {
     ::gethostname(host, sizeof host - 1);
     return message(host, '-', ::getpid(), '-', count.fetch_add(1));
 }
-
-/// A write above RLIMIT_FSIZE raises SIGXFSZ, whose default kills the process before the last checkpoint can be reported:
-/// here it is held back for this thread, so that write() returns EFBIG, and taken off the queue.
-class hold_sigxfsz {
-public:
-    hold_sigxfsz() {
-        sigemptyset(&set_);
-        sigaddset(&set_, SIGXFSZ);
-        pthread_sigmask(SIG_BLOCK, &set_, &before_);
-    }
-    hold_sigxfsz(hold_sigxfsz const&) = delete;
-    ~hold_sigxfsz() {
-        if (sigismember(&before_, SIGXFSZ) == 0) {
-            timespec const none{};
-            while (sigtimedwait(&set_, nullptr, &none) == SIGXFSZ) {}
-        }
-        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    }
-
-private:
-    sigset_t set_, before_;
-};
 
 }  // namespace detail
 
@@ -94,7 +71,7 @@ public:
     }
 
     void write(void const* bytes, std::size_t n) {
-        detail::hold_sigxfsz quiet;
+        detail::hold_signal quiet(SIGXFSZ);
         auto const* p = static_cast<char const*>(bytes);
         for (std::size_t left = n; left != 0;) {
             auto const done = ::write(fd_, p, left);

@@ -1,0 +1,75 @@
+// Implements: stop_signals, which turns SIGTERM, SIGINT and SIGUSR1 into a number that a loop reads between two steps.
+#pragma once
+
+#include <penstock/core/errors.hpp>  // defines: config_error, message
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+
+#include <unistd.h>
+
+namespace penstock::train {
+
+/// While alive, the process finishes its step when it is asked to stop; the former handlers come back afterwards.
+///
+/// Order    the last signal counts; a second SIGINT ends the process at once, as without a handler
+/// Buffers  one number
+/// Resume   no state
+/// Threads  handlers only store into lock-free atomics; received() may be called from any thread
+/// Errors   config_error when a second one is made while the first lives
+///
+///     stop_signals signals;
+///     while (step() && signals.received() == 0) {}    // then save, and exit with 128 + signals.received()
+class [[nodiscard]] stop_signals {
+public:
+    stop_signals() {
+        if (alive().exchange(true))
+            throw config_error("stop_signals: must be the only one of the process, got a second\n  HINT: pass the first one on");
+        last() = 0;
+        struct sigaction action {};
+        action.sa_handler = &on_signal;
+        action.sa_flags = SA_RESTART;  // reads of the pipeline and collectives go on: the step is finished first
+        sigemptyset(&action.sa_mask);
+        for (std::size_t i = 0; i < caught.size(); ++i) ::sigaction(caught[i], &action, &before_[i]);
+    }
+    stop_signals(stop_signals const&) = delete;
+    ~stop_signals() {
+        for (std::size_t i = 0; i < caught.size(); ++i) ::sigaction(caught[i], &before_[i], nullptr);
+        alive() = false;
+    }
+
+    /// The number of the last signal, 0 for none.
+    [[nodiscard]] int received() const { return last().load(std::memory_order_relaxed); }
+
+    /// Forgets it: for a signal that asks for a checkpoint and not for an end. Only the one that was seen, not one that came since.
+    void clear(int seen) { last().compare_exchange_strong(seen, 0); }
+
+private:
+    static constexpr std::array caught{SIGTERM, SIGINT, SIGUSR1};
+    static_assert(std::atomic<int>::is_always_lock_free, "a handler may touch nothing else");
+
+    static std::atomic<int>& last() {
+        static constinit std::atomic<int> value{0};
+        return value;
+    }
+    static std::atomic<bool>& alive() {
+        static constinit std::atomic<bool> value{false};
+        return value;
+    }
+    static void on_signal(int number) {
+        int const saved = errno;
+        if (last().exchange(number, std::memory_order_relaxed) == SIGINT && number == SIGINT) {
+            ::signal(SIGINT, SIG_DFL);  // delivered when this handler returns: SIGINT is blocked inside it
+            ::raise(SIGINT);
+        }
+        errno = saved;
+    }
+
+    std::array<struct sigaction, caught.size()> before_{};
+};
+
+}  // namespace penstock::train

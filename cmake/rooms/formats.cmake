@@ -1,12 +1,22 @@
-# formats: one header per format.
+# formats: one header per format; the tar needs nothing but POSIX, gzip and IDX need zlib.
 find_package(Threads REQUIRED)
-penstock_room(formats USES io sources LIBS Threads::Threads HEADERS
-  formats/damage.hpp
-  formats/plan_counts.hpp
-  formats/read_tar.hpp
-  formats/tar_count.hpp
-  formats/tar_header.hpp
-  formats/tar_members.hpp
-  formats/tar_name.hpp
-  formats/tar_walker.hpp
-)
+find_package(ZLIB QUIET)
+if(ZLIB_FOUND)
+  penstock_room(formats USES io sources LIBS Threads::Threads ZLIB::ZLIB HEADERS
+    formats/damage.hpp
+    formats/gzip.hpp
+    formats/plan_counts.hpp
+    formats/read_idx.hpp
+    formats/read_tar.hpp
+    formats/shard_counts.hpp
+    formats/shard_index.hpp
+    formats/sizes_json.hpp
+    formats/tar_count.hpp
+    formats/tar_header.hpp
+    formats/tar_members.hpp
+    formats/tar_name.hpp
+    formats/tar_walker.hpp
+    formats/tar_writer.hpp
+    formats/write_tar.hpp
+  )
+endif()

@@ -46,9 +46,9 @@ public:
     /// The next sample; empty at the end of the shard.
     std::optional<fields> next() {
         if (!advance(true)) return std::nullopt;
-        auto sample = fields(name_, std::move(key_), first_);
-        for (auto& f : found_) sample.add(std::move(f.name), std::move(f.bytes));
-        return sample;
+        auto whole = fields(name_, std::move(key_), first_);
+        for (auto& f : found_) whole.add(std::move(f.name), std::move(f.bytes));
+        return whole;
     }
     /// Passes the next sample by its headers; false at the end of the shard. A sample with a fault of its own passes silently.
     bool discard() { return advance(false); }

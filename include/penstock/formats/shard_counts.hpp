@@ -19,6 +19,7 @@ namespace penstock {
 
 struct shard_counts_options {
     count_options scan = {};
+    std::function<std::uint64_t(std::string const& path)> count = {};  ///< counts one shard instead of count_samples; called from scan.threads threads
     bool use_index = true;       ///< read `penstock-index` beside the shards
     bool use_sizes_json = true;  ///< read open_clip's `sizes.json` beside the first shard, for what the index does not know
     bool write_index = true;     ///< remember what was scanned; where the directory cannot be written, that is left out silently
@@ -75,7 +76,9 @@ inline shard_counts_result shard_counts(std::vector<std::string> const& paths, s
         if (options.before_scan) options.before_scan(missing.size(), bytes, first_reason);
         auto scan_paths = std::vector<std::string>{};
         for (auto i : missing) scan_paths.push_back(paths[i]);
-        auto const counts = count_samples(scan_paths, options.scan);
+        auto counts = std::vector<std::uint64_t>(scan_paths.size());
+        if (options.count) detail::for_each_index_parallel(scan_paths.size(), options.scan.threads, [&](std::size_t k) { counts[k] = options.count(scan_paths[k]); });
+        else counts = count_samples(scan_paths, options.scan);
         for (std::size_t k = 0; k < missing.size(); ++k) {
             auto const i = missing[k];
             known[i] = stats[i].samples = counts[k];

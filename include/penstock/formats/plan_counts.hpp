@@ -66,7 +66,7 @@ shard_plan resolve_counts(shard_plan const& plan, char const* who, count_plan_op
         return plan;
     }
     try {
-        auto const found = shard_counts(paths, {.scan = {.threads = o.threads}, .count = count, .use_index = o.local, .use_sizes_json = o.local, .write_index = o.local && o.write_index});
+        auto const found = shard_counts(paths, {.threads = o.threads, .count = count, .use_index = o.local, .use_sizes_json = o.local, .write_index = o.local && o.write_index});
         return plan.with_counts(found.samples);
     } catch (stage_error const& e) {
         detail::refuse_shard(e);

@@ -3,7 +3,6 @@
 set(PENSTOCK_SANITIZE "" CACHE STRING "Sanitizers of our own programs: address,undefined or thread; empty for none")
 set_property(CACHE PENSTOCK_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
 
-# -O1 -g1 at the least: names and lines in the reports, and fast enough for the tests that count time
 add_library(penstock_dev_warnings INTERFACE)
 target_compile_options(penstock_dev_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wpedantic
   $<$<BOOL:${PENSTOCK_WERROR}>:-Werror> $<$<CXX_COMPILER_ID:GNU>:-fconcepts-diagnostics-depth=2>)
@@ -11,10 +10,12 @@ target_compile_options(penstock_dev_warnings INTERFACE -Wall -Wextra -Wconversio
 add_library(penstock_dev_sanitizers INTERFACE)
 if(PENSTOCK_SANITIZE)
   target_compile_options(penstock_dev_sanitizers INTERFACE
-    -fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer
-    # the thread sanitizer does not see fences; Boost.Asio has some, beside a mutex, which it does see
-    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<STREQUAL:${PENSTOCK_SANITIZE},thread>>:-Wno-tsan>)
+    -fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(penstock_dev_sanitizers INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
+  if(PENSTOCK_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # the thread sanitizer does not see fences; Boost.Asio has some, beside a mutex, which it does see
+    target_compile_options(penstock_dev_sanitizers INTERFACE -Wno-tsan)
+  endif()
 endif()
 
 # penstock_uses_torch(OUT room...): whether LibTorch is linked. It is not instrumented: its programs run without sanitizers.

@@ -1,1 +1,14 @@
 # tensor: LibTorch's tensors.
+include(penstock_torch OPTIONAL)
+if(TARGET penstock::torch_cpu)
+  penstock_room(tensor USES concurrency LIBS penstock::torch_cpu LIBRARY "LibTorch ${PENSTOCK_TORCH_VERSION}" HEADERS
+    tensor/collate.hpp
+    tensor/column.hpp
+    tensor/device_batch.hpp
+    tensor/normalise.hpp
+    tensor/slab_pool.hpp
+    tensor/to_device.hpp
+  )
+elseif(PENSTOCK_TORCH_MISSING)
+  penstock_room_off(tensor "${PENSTOCK_TORCH_MISSING}" "")
+endif()

@@ -1,7 +1,7 @@
 """Checks that the tree keeps its own rules. One check per name:
 
   rooms      a third-party header is included only in the room that owns it, and a room includes only rooms above it
-  listed     every header is listed in its room's CMake file
+  listed     every header is listed in its room's CMake file, and every stage's is included by penstock.hpp
   batteries  every stage header has a test of its name that registers the conformance battery
   docs       the six lines of a stage's doc comment: Order, Buffers, Resume, Threads, Errors, and an example, in this order
   examples   the example of a doc comment is the text of the test that checks it
@@ -81,8 +81,15 @@ def check_listed(root):
     for room, path in headers(root):
         short = path.relative_to(root / "include" / "penstock").as_posix()
         lists = [root / "cmake" / "rooms" / f"{room}.cmake"] if room else sorted((root / "cmake").rglob("*.cmake"))
-        if not any(re.search(rf"(^|\s){re.escape(short)}(\s|\)|$)", f.read_text(), re.M) for f in lists if f.is_file()):
+        if not any(re.search(rf"(^|[\s/]){re.escape(short)}([\s)\"]|$)", f.read_text(), re.M) for f in lists if f.is_file()):
             yield f"{path}: is not listed in {lists[0] if room else 'cmake/'}; an unlisted header is not tested alone"
+    everything = root / "include" / "penstock" / "penstock.hpp"
+    if everything.is_file():
+        included = {name for _, name in includes(everything)}
+        for path in sorted({path for path, room, *_ in stage_functions(root) if room != "tensor"}):
+            name = path.relative_to(root / "include").as_posix()
+            if name not in included:
+                yield f"{everything}: does not include <{name}>"
 
 
 def test_of(root, room, path):

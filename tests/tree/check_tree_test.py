@@ -92,6 +92,9 @@ class Tree(unittest.TestCase):
     def test_an_unlisted_header(self):
         self.assertEqual(self.broken("cmake/rooms/stages.cmake", "stages/take.hpp", ""), {"listed"})
 
+    def test_a_stage_that_the_header_of_everything_lacks(self):
+        self.assertEqual(self.broken("include/penstock/penstock.hpp", "#include <penstock/stages/take.hpp>", ""), {"listed"})
+
     def test_a_stage_without_battery(self):
         self.assertEqual(self.broken("tests/stages/take_test.cpp", "battery(", "nothing("), {"batteries"})
 

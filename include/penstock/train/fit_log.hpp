@@ -65,7 +65,7 @@ public:
         auto sum = at.loss.to(at::kCPU, at::kDouble).reshape({1}).clone();
         ctx_.all_reduce(sum);
         loss_ = sum.item<double>() / at.weight;
-        at.loss = {};
+        at.loss = at::Tensor();
         at.weight = 0;
         if (!std::isfinite(loss_))
             throw error(message("fit: the loss became ", loss_, " at or shortly before step ", at.step, " (epoch ", at.epoch + 1, ")",

@@ -1,0 +1,55 @@
+#include <penstock/dist/flags.hpp>
+
+#include <string>
+#include <vector>
+
+#include <support/catch.hpp>
+
+namespace dist = penstock::dist;
+
+namespace {
+
+struct taken {
+    std::vector<std::string> left;
+    dist::options o;
+    int nproc;
+};
+
+taken take(std::vector<std::string> args) {
+    std::vector<char*> argv;
+    for (auto& a : args) argv.push_back(a.data());
+    argv.push_back(nullptr);
+    int argc = static_cast<int>(args.size());
+    taken t;
+    t.nproc = dist::detail::take_flags(argc, argv.data(), t.o);
+    t.left.assign(argv.data(), argv.data() + argc);
+    CHECK(argv[static_cast<std::size_t>(argc)] == nullptr);
+    return t;
+}
+
+}  // namespace
+
+TEST_CASE("flags: dist takes its own and leaves the rest", "[unit][dist]") {
+    auto const t = take({"prog", "--epochs=3", "--nproc=4", "--step-timeout=2.5", "file", "--init-timeout=7", "--threads-per-rank=2", "--nprocs=1"});
+    CHECK(t.nproc == 4);
+    CHECK(t.o.step_timeout.count() == 2500);
+    CHECK(t.o.init_timeout.count() == 7000);
+    CHECK(t.o.threads_per_rank == 2);
+    CHECK(t.left == std::vector<std::string>{"prog", "--epochs=3", "file", "--nprocs=1"});
+    CHECK(take({"prog"}).nproc == 0);
+    CHECK(take({"prog", "--", "--nproc=2"}).left.size() == 3);
+}
+
+TEST_CASE("flags: wrong values are named", "[unit][dist]") {
+    for (std::string bad : {"--nproc", "--nproc=", "--nproc=0", "--nproc=-1", "--nproc=two", "--nproc=1.5", "--nproc=9999999999", "--step-timeout=0", "--step-timeout=nan", "--threads-per-rank=x"}) {
+        CAPTURE(bad);
+        try {
+            (void)take({"prog", bad});
+            CHECK(false);
+        } catch (penstock::config_error const& e) {
+            std::string const text = e.what();
+            CHECK(text.find(bad.substr(0, bad.find('='))) == 0);
+            CHECK(text.find("HINT") != text.npos);
+        }
+    }
+}

@@ -1,6 +1,5 @@
+#include <penstock/sources/shard_plan.hpp>
 #include <penstock/sources/shard_list.hpp>
-#include <penstock/sources/shuffle_shards.hpp>
-#include <penstock/sources/split_by_rank.hpp>
 
 #include <cstdint>
 #include <string>
@@ -46,21 +45,6 @@ TEST_CASE("shard_plan: options that contradict are refused", "[unit][sources]") 
     CHECK(has(refusal([] { (void)ps::shard_list("s", {.samples_per_epoch = 5, .repeat = 2}); }), "got 5 and 2"));
     CHECK(has(refusal([] { (void)ps::shard_list("s{0..1}", {.counts = {1ull << 48, 1}}); }), "2^48"));
     CHECK(has(refusal([] { (void)ps::shard_list("s", {.samples_per_shard = 1ull << 40, .repeat = 1ull << 40}).epoch_samples(); }), "repeat is too large"));
-}
-
-TEST_CASE("shard_plan: shuffling and splitting make new plans, in any order", "[unit][sources]") {
-    auto const plain = ps::shard_list("s{0..3}", {.samples_per_shard = 2});
-    auto const a = plain | ps::shuffle_shards() | ps::split_by_rank({1, 4});
-    auto const b = plain | ps::split_by_rank({1, 4}) | ps::shuffle_shards();
-    CHECK_FALSE(plain.shuffled());
-    CHECK(plain.part() == ps::world{0, 1});
-    CHECK((a.shuffled() && b.shuffled()));
-    CHECK((a.part() == ps::world{1, 4} && b.part() == ps::world{1, 4}));
-    auto const chain = ps::shuffle_shards() | ps::split_by_rank({1, 4});
-    CHECK((plain | chain).shuffled());
-    CHECK_NOTHROW(a | ps::split_by_rank({1, 4}));
-    CHECK(has(refusal([&] { (void)(a | ps::split_by_rank({2, 4})); }), "split already for rank 1 of 4, got rank 2 of 4"));
-    CHECK(has(refusal([] { (void)ps::split_by_rank({4, 4}); }), "got rank 4, world 4"));
 }
 
 TEST_CASE("shard_plan: the fingerprint knows names and counts, not directories", "[unit][sources]") {

@@ -2,17 +2,15 @@
 #pragma once
 
 #include <penstock/core/stage.hpp>               // defines: stage, broken_chain
-#include <penstock/formats/plan_counts.hpp>      // defines: resolve_counts, count_plan_options, counted_shard
+#include <penstock/formats/plan_counts.hpp>      // defines: resolve_counts, count_plan_options, refuse_shard
 #include <penstock/formats/tar_count.hpp>        // defines: count_samples, tar_walker, tar_options, damaged_shard
 #include <penstock/io/open_file.hpp>             // defines: opener, file_opener, byte_source
 #include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples
 
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -30,7 +28,7 @@ struct read_tar_options {
     damaged_shards damaged = damaged_shards::refuse;
     /// A shard that ends between two members, without the end marker, is whole.
     bool allow_missing_end = false;
-    /// Remember what was counted in `penstock-index` beside the shards; a directory that cannot be written is no error.
+    /// Remember what was counted in `penstock-index` beside the shards (not with read_up_to); a directory that cannot be written is no error.
     bool write_index = true;
     /// Shards counted at the same time.
     int count_threads = 4;
@@ -75,28 +73,22 @@ struct tar_format {
     }
 };
 
-/// Builds fail with a config_error that keeps the failure's own words.
-[[noreturn]] inline void refuse_shard(stage_error const& e, std::string_view hint) {
-    auto const text = std::string(e.what());
-    std::throw_with_nested(config_error(message(text.substr(0, text.find("\n  HINT: ")), "\n  HINT: ", hint)));
-}
-
 /// How many samples a shard has; with read_up_to a damage counts as one more.
-inline counted_shard planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
+inline std::uint64_t planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
     auto const options = tar_options{.allow_missing_end = o.allow_missing_end};
     try {
         auto const source = open(path);
         try {
-            return {count_samples(source, options)};
+            return count_samples(source, options);
         } catch (damaged_shard const&) {
             if (o.damaged == damaged_shards::refuse) throw;
         }
         auto walker = tar_walker(source, options);
         try {
             while (walker.discard()) {}
-            return {walker.index(), false};  // a key that comes back: every sample can be read
+            return walker.index();  // a key that comes back: every sample can be read
         } catch (damaged_shard const&) {
-            return {walker.index() + 1, false};
+            return walker.index() + 1;
         }
     } catch (damaged_shard const& e) {
         refuse_shard(e, "write or copy the shard again, take it off the list, or read it up to there: read_tar({.damaged = damaged_shards::read_up_to}) | on_error(...)");
@@ -124,7 +116,7 @@ inline auto read_tar(read_tar_options options = {}) {
         static_assert(ok, "read_tar() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
             auto const open = options.io ? options.io : io::file_opener();
-            auto const counting = count_plan_options{.local = !options.io, .write_index = options.write_index, .threads = options.count_threads};
+            auto const counting = count_plan_options{.local = !options.io, .write_index = options.write_index && options.damaged == damaged_shards::refuse, .threads = options.count_threads};
             auto const counted = resolve_counts(plan, "read_tar", counting, [&](std::string const& path) { return detail::planned_samples(path, open, options); });
             return planned_reader<detail::tar_format>(counted, detail::tar_format{open, options.allow_missing_end});
         } else return broken_chain{};

@@ -28,6 +28,13 @@ bool has(std::string const& text, std::string const& part) { return text.find(pa
 
 }  // namespace
 
+TEST_CASE("shard_list: the example of its comment", "[unit][sources]") {
+    // example-begin shard_list
+    auto n = ps::shard_list("train-{000..002}.tar").shards();    // 3
+    // example-end shard_list
+    CHECK(n == 3);
+}
+
 TEST_CASE("shard_list: parts, environment and braces in the order of W21", "[unit][sources]") {
     CHECK(all(ps::shard_list("a-{0..1}.tar::b.tar::")) == "a-0.tar a-1.tar b.tar");
     ::setenv("WDS_PENSTOCK_A", "x{1..2}", 1);

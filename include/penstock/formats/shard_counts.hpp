@@ -3,7 +3,7 @@
 
 #include <penstock/formats/shard_index.hpp>  // defines: shard_index
 #include <penstock/formats/sizes_json.hpp>   // defines: read_sizes_json
-#include <penstock/formats/tar_count.hpp>    // defines: count_samples, count_options
+#include <penstock/formats/tar_count.hpp>    // defines: count_samples, for_each_index_parallel
 
 #include <algorithm>
 #include <cstddef>
@@ -18,7 +18,9 @@
 namespace penstock {
 
 struct shard_counts_options {
-    count_options scan = {};
+    int threads = 4;  ///< shards that are scanned at the same time
+    /// How one shard is counted, called from these threads; empty: count_samples of the file.
+    std::function<std::uint64_t(std::string const& path)> count = {};
     bool use_index = true;       ///< read `penstock-index` beside the shards
     bool use_sizes_json = true;  ///< read open_clip's `sizes.json` beside the first shard, for what the index does not know
     bool write_index = true;     ///< remember what was scanned; where the directory cannot be written, that is left out silently
@@ -73,9 +75,11 @@ inline shard_counts_result shard_counts(std::vector<std::string> const& paths, s
     }
     if (!missing.empty()) {
         if (options.before_scan) options.before_scan(missing.size(), bytes, first_reason);
-        auto scan_paths = std::vector<std::string>{};
-        for (auto i : missing) scan_paths.push_back(paths[i]);
-        auto const counts = count_samples(scan_paths, options.scan);
+        auto counts = std::vector<std::uint64_t>(missing.size());
+        detail::for_each_index_parallel(missing.size(), options.threads, [&](std::size_t k) {
+            auto const& path = paths[missing[k]];
+            counts[k] = options.count ? options.count(path) : count_samples(io::open_file(path));
+        });
         for (std::size_t k = 0; k < missing.size(); ++k) {
             auto const i = missing[k];
             known[i] = stats[i].samples = counts[k];

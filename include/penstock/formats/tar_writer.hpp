@@ -133,7 +133,7 @@ private:
     }
     void check(std::string_view key, std::vector<fields::field const*> const& order) const {
         auto const refuse = [&](std::string const& rule, std::string_view hint) {
-            throw stage_error("write_tar", fault::content, place{file_.path(), std::string(key), {}, {}}, rule, hint);
+            throw stage_error("write_tar", fault::content, place{file_.path(), std::string(key.substr(0, key.find('\0'))), {}, {}}, rule, hint);
         };
         auto const base = key.substr(key.rfind('/') + 1);  // npos + 1 is 0
         if (base.empty()) refuse("the base name of a key must not be empty", "a key names the sample, such as '000123' or 'dir/000123'");

@@ -36,7 +36,7 @@ struct settings {
     bool resume = false, fp32 = false, quiet = false;
 };
 
-static void run(ps::dist::context& ctx, settings const& s) {
+static void train_on(ps::dist::context& ctx, settings const& s) {
     auto const pixels = ps::map([](auto&& sample) { return example{std::move(sample).image(), sample.integer("cls")}; });
     auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}});
 
@@ -94,6 +94,6 @@ int main(int argc, char** argv) {
             if (e.get_exit_code() != 0) throw ps::config_error(ps::message("train_classifier: ", e.what(), "\n  HINT: --help lists the flags"));
             return;
         }
-        run(ctx, s);
+        train_on(ctx, s);
     });
 }

@@ -1,18 +1,29 @@
 # train: optimizers, schedules, checkpoints, metrics, progress; the loop on top of them. LibTorch and nlohmann-json (only here).
-include(penstock_torch OPTIONAL)
+penstock_need_room(tensor)
+penstock_need_room(dist)
 find_package(nlohmann_json 3.10 QUIET)
-if(TARGET penstock::torch_cpu AND nlohmann_json_FOUND)
-  penstock_room(train USES core LIBS penstock::torch_cpu nlohmann_json::nlohmann_json HEADERS
+if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
+  penstock_room(train USES tensor dist LIBS nlohmann_json::nlohmann_json HEADERS
+    train.hpp
     train/autocast.hpp
     train/checkpoint.hpp
     train/checksum.hpp
     train/clip.hpp
     train/csv_log.hpp
     train/durable_file.hpp
+    train/engine.hpp
+    train/fit.hpp
+    train/fit_checkpoints.hpp
+    train/fit_log.hpp
+    train/fit_options.hpp
+    train/fit_position.hpp
+    train/fit_run.hpp
     train/hold_signal.hpp
     train/load_checkpoint.hpp
+    train/loss.hpp
     train/manifest.hpp
     train/metrics.hpp
+    train/module.hpp
     train/named.hpp
     train/optimizer.hpp
     train/pace.hpp
@@ -27,6 +38,8 @@ if(TARGET penstock::torch_cpu AND nlohmann_json_FOUND)
     train/schedule.hpp
     train/signals.hpp
     train/summary.hpp
+    train/validate.hpp
+    train/window.hpp
     train/write_safetensors.hpp
   )
 endif()

@@ -37,7 +37,8 @@ os_release() { sed -n "s/^$1=//p" /etc/os-release 2>/dev/null | tr -d '"'; }
 
 # Sets `needed`: the libraries, by the names of this distribution. Commands are looked for by themselves, wherever they come from.
 needed_packages() {
-    needed=(librange-v3-dev catch2 libgloo-dev libspng-dev zlib1g-dev nlohmann-json3-dev dataset-fashion-mnist)
+    needed=(librange-v3-dev catch2 libgloo-dev libspng-dev zlib1g-dev nlohmann-json3-dev libcli11-dev
+        dataset-fashion-mnist)
     case "$os" in
         debian-12) needed+=(libboost1.81-dev libjpeg62-turbo-dev) ;;
         ubuntu-*) needed+=(libboost-dev libjpeg-turbo8-dev) ;;

@@ -38,6 +38,12 @@ say "2/4 building for release (what it says: ${log#"$root"/})"
 torch=()
 [[ -z ${PENSTOCK_TORCH_DIR:-} ]] || torch=("-DPENSTOCK_TORCH_DIR=$PENSTOCK_TORCH_DIR")
 quietly cmake --preset release "${torch[@]}"
+targets=$(cmake --build "$build" --target help)
+if [[ $targets != *$'\n'train_classifier:* ]]; then
+    printf 'examples/run.sh: a room or a library of the trainer is missing here:\n' >&2
+    grep '| off |' "$log" >&2 || printf '  CLI11: apt install libcli11-dev\n' >&2
+    exit 1
+fi
 quietly cmake --build "$build" --parallel "${PENSTOCK_JOBS:-$(nproc)}" --target fashion_to_shards train_classifier
 
 say "3/4 data: ${data#"$root"/}"

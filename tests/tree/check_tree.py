@@ -191,10 +191,10 @@ def check_docs(root):
 
 
 def plain(lines):
-    """Examples are compared without what a test needs more: indentation, `auto x =`, `ps::`, `std::move`, and the width of gaps."""
+    """Examples are compared without what a test needs more: indentation, `auto x =`, `ps::`, `std::move`, `;` and the width of gaps."""
     text = [re.sub(r"\s+", " ", line.replace("ps::", "").strip()) for line in lines]
     text = [re.sub(r"std::move\((\w+)\)", r"\1", re.sub(r"^auto \w+ = ", "", line)) for line in text]
-    return [line.rstrip(" ;") for line in text if line]
+    return [re.sub(r";(?= //|$)", "", line).rstrip() for line in text if line and line != ";"]
 
 
 def check_examples(root):

@@ -47,7 +47,7 @@ if(EXISTS "${penstock_torch_dir}/include/torch/headeronly/version.h")
   string(REPLACE ";" "." PENSTOCK_TORCH_VERSION "${PENSTOCK_TORCH_VERSION}")
 endif()
 
-find_package(Threads REQUIRED)
+find_package(Threads REQUIRED QUIET)
 set(penstock_torch_libs c10 torch_cpu)
 if(PENSTOCK_CUDA)
   list(APPEND penstock_torch_libs c10_cuda torch_cuda)

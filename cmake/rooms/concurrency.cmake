@@ -1,5 +1,5 @@
 # concurrency: Boost.Asio's thread_pool (headers only).
-find_package(Threads REQUIRED)
+find_package(Threads REQUIRED QUIET)
 find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
   penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS

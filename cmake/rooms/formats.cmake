@@ -1,5 +1,5 @@
 # formats: one header per format; the tar needs nothing but POSIX, gzip and IDX need zlib.
-find_package(Threads REQUIRED)
+find_package(Threads REQUIRED QUIET)
 find_package(ZLIB QUIET)
 if(ZLIB_FOUND)
   penstock_room(formats USES io sources LIBS Threads::Threads ZLIB::ZLIB HEADERS

@@ -71,7 +71,7 @@ struct column<T> {
     static row of(T const&, look const& l) { return unknown(l); }
     static void put(T const& v, look const&, std::byte* to) {
         if constexpr (std::is_unsigned_v<T> && sizeof(T) == 8)
-            if (v > static_cast<T>(std::numeric_limits<std::int64_t>::max())) throw std::range_error(message(v, " does not fit a signed 64-bit integer"));
+            if (v > static_cast<T>((std::numeric_limits<std::int64_t>::max)())) throw std::range_error(message(v, " does not fit a signed 64-bit integer"));
         auto const s = static_cast<stored>(v);
         std::memcpy(to, &s, sizeof s);
     }

@@ -5,6 +5,7 @@
 #include <penstock/train/named.hpp>  // defines: named_tensors
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <string>
 #include <string_view>

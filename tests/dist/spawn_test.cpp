@@ -29,7 +29,7 @@ struct ended {
 /// Starts this test program as ranks that run one of the hidden cases below.
 ended spawn(int nproc, std::string const& hidden_case) {
     ended e{};
-    dist::spawn_options o{.nproc = nproc, .args = {"dist_test", hidden_case}};
+    dist::spawn_options o{.nproc = nproc, .args = {"dist_plain_test", hidden_case}};
     o.leave = 300ms;
     o.term = 300ms;
     o.on_death = [&](int r, std::string const&) { e.named.push_back(r); };

@@ -1,5 +1,5 @@
 # tensor: LibTorch's tensors.
-include(penstock_torch OPTIONAL)
+include("${CMAKE_CURRENT_LIST_DIR}/../penstock_torch.cmake")
 if(TARGET penstock::torch_cpu)
   penstock_room(tensor USES concurrency LIBS penstock::torch_cpu LIBRARY "LibTorch ${PENSTOCK_TORCH_VERSION}" HEADERS
     tensor/collate.hpp

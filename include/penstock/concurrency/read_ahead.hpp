@@ -52,17 +52,14 @@ public:
 
     std::optional<item_type> next() {
         auto const at = taken_.load(std::memory_order_relaxed);
-        if (made_.load(std::memory_order_acquire) == at && !wait_for(at)) return std::nullopt;
+        if (made_seen_ == at && (made_seen_ = made_.load(std::memory_order_acquire)) == at && !wait_for(at)) return std::nullopt;
         auto& here = ring_[at % capacity_];
         auto item = std::exchange(here.item, std::nullopt);
         auto const error = std::exchange(here.error, nullptr);
         position_ = here.position;
-        taken_.store(at + 1);  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
         if (position_ - released_ >= every_) replay_.release(released_ = position_);
-        if (made_.load(std::memory_order_relaxed) - (at + 1) <= half_ && !ended_.load(std::memory_order_relaxed) && !busy_ && !busy_.exchange(true)) {
-            wait_out_ns_ += since(filled_);
-            pool_->post(*this);
-        }
+        if (made_seen_ - (at + 1) > half_) taken_.store(at + 1, std::memory_order_release);
+        else leave_room(at + 1);
         if (error) {
             ++errors_;
             std::rethrow_exception(error);
@@ -168,7 +165,14 @@ private:
         if (!stop_ && !ended_ && made_ - taken_ <= half_ && !busy_.exchange(true)) pool_->post(*this);  // emptied meanwhile; the consumer saw us busy
         changed_.notify_one();
     }
-    bool room() const { return !ended_.load(std::memory_order_relaxed) && made_.load(std::memory_order_relaxed) - taken_ < capacity_; }
+    /// The cursor of the consumer is looked at only when the ring would be full by what was last seen: it is on the cache line he writes.
+    bool room() {
+        auto const made = made_.load(std::memory_order_relaxed);
+        if (ended_.load(std::memory_order_relaxed)) return false;
+        if (made - taken_seen_ < capacity_) return true;
+        taken_seen_ = taken_.load(std::memory_order_acquire);
+        return made - taken_seen_ < capacity_;
+    }
 
     void make_one() noexcept {
         auto const at = made_.load(std::memory_order_relaxed);
@@ -203,9 +207,18 @@ private:
 
     // ---- the consumer ----
 
+    /// Half of the ring may be empty, as far as we know: if it is, and no turn is asked for, asks for one.
+    void leave_room(std::uint64_t taken) {
+        taken_ = taken;  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
+        if (busy_ || ended_.load(std::memory_order_relaxed)) return;
+        made_seen_ = made_.load(std::memory_order_acquire);
+        if (made_seen_ - taken > half_ || busy_.exchange(true)) return;
+        wait_out_ns_ += since(filled_);
+        pool_->post(*this);
+    }
     /// Waits until item `at` is there; false at the end.
     bool wait_for(std::uint64_t at) {
-        if (ended_.load(std::memory_order_acquire)) return made_.load(std::memory_order_acquire) != at;
+        if (ended_.load(std::memory_order_acquire)) return (made_seen_ = made_.load(std::memory_order_acquire)) != at;
         auto const from = clock::now();
         start();
         auto const there = [&] { return made_ != at || ended_; };
@@ -214,7 +227,7 @@ private:
             else if (!pool_->run_one()) park(there);
         }
         wait_in_ns_ += since(from);
-        return made_ != at;
+        return (made_seen_ = made_) != at;
     }
     /// A thread is in the middle of our turn: it will make an item, or find the end.
     template <class There>
@@ -253,7 +266,7 @@ private:
         stop_turns();
         join();
         stop_ = started_ = ended_ = false;
-        made_ = taken_ = 0;
+        made_ = taken_ = made_seen_ = taken_seen_ = 0;
         position_ = released_ = 0;
         for (auto& s : ring_) {
             s.item.reset();
@@ -277,6 +290,7 @@ private:
 
     // of the consumer
     bool started_ = false;
+    std::uint64_t made_seen_ = 0;                // made_ when he looked last; never more than it is
     std::uint64_t position_ = 0, released_ = 0;  // pulls of the source that the delivered items stand for
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
@@ -286,6 +300,7 @@ private:
     // of both; each cursor on a cache line of its own
     alignas(64) std::atomic<std::uint64_t> made_{0};
     std::atomic<bool> ended_{false};
+    std::uint64_t taken_seen_ = 0;  // of the turn: taken_ when it looked last; never more than it is
     alignas(64) std::atomic<std::uint64_t> taken_{0};
     std::atomic<bool> waiting_{false};
     alignas(64) std::atomic<bool> busy_{false};

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <penstock/core/keyed.hpp>  // defines: keyed, cover
-#include <penstock/core/state.hpp>  // defines: state
 
 #include <cstddef>
 #include <cstdint>
@@ -26,9 +25,6 @@ struct batch_of {
     std::vector<double> weights{};      ///< weight of each item
     std::string source{};               ///< branch of a fan-in it came through; empty elsewhere
     std::shared_ptr<void const> lease{};  ///< keeps pooled storage of the items from being reused
-
-    /// Where the chain stood after this batch. Set by stages that run ahead, so that what they hold is never saved as delivered.
-    std::shared_ptr<penstock::state const> after{};
 
     std::size_t size() const { return items.size(); }
     bool empty() const { return items.empty(); }

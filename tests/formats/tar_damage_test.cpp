@@ -172,6 +172,7 @@ TEST_CASE("damage: T4, extension headers that make no sense", "[unit][formats]")
         refused(maker().add("x", record, 'x'), "a pax record");
     }
     for (auto size : {"-1", "1x", "9223372036854775808", " 1"}) refused(maker().add("x", pax("size", size), 'x'), "a pax size that is no number");
+    refused(maker().add("x", pax("path", std::string_view("a\0b.x", 5)), 'x'), "contains NUL");
     auto chain = maker();
     for (int i = 0; i < 9; ++i) chain.add("x", pax("mtime", "1"), 'x');
     refused(chain, "more than 8 extension headers");

@@ -45,6 +45,7 @@ public:
     explicit tar_header(std::span<std::byte const> block) : all_(reinterpret_cast<char const*>(block.data()), tar_block) {}
 
     bool zero() const {
+        if (all_[0] != '\0') return false;  // a name, nearly always
         std::uint64_t any = 0;
         for (std::size_t i = 0; i < tar_block; i += 8) {
             std::uint64_t word;

@@ -167,6 +167,7 @@ private:
         pax_records(text, at, [&](std::string_view key, std::string_view value) {
             if (key.starts_with("GNU.sparse.")) throw unsupported(at, value, message("is part of a sparse file (", key, ")"));
             if (key == "path") {
+                if (value.find('\0') != value.npos) throw error(damage::bad_header, at, {}, "a pax path that contains NUL");
                 auto& path = type == 'g' ? global_path : more.pax_path;
                 if (value.empty()) path.reset();
                 else path = value;

@@ -211,6 +211,11 @@ TEST_CASE("planned_reader: what discard passes leaves the same cover behind as n
     CHECK(p.next()->cover.count() == 3);
     CHECK(ps::discard(p.inner()));
     CHECK(p.next()->cover.count() == 1);
+    p.reset(0, 1);
+    CHECK(p.next()->id == 0);
+    for (int i = 0; i != 2; ++i) CHECK_THROWS_AS(ps::discard(p.inner()), ps::lost_samples);
+    CHECK(ps::discard(p.inner()));  // takes the lost positions with it
+    CHECK(p.next()->cover.count() == 1);
 }
 
 TEST_CASE("planned_reader: shards are opened one at a time, when they are needed", "[unit][sources]") {

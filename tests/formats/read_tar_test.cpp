@@ -7,6 +7,7 @@
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
 
+#include <support/battery.hpp>
 #include <support/faulty_source.hpp>
 #include <support/tar_maker.hpp>
 #include <support/temp_dir.hpp>
@@ -20,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -30,6 +32,7 @@
 
 namespace ps = penstock;
 namespace test = penstock::test;
+using test::error_of;
 using namespace std::chrono_literals;
 
 namespace {
@@ -98,16 +101,6 @@ std::vector<std::uint64_t> range(std::uint64_t begin, std::uint64_t end) {
     return out;
 }
 bool has(std::string const& text, std::string const& part) { return text.find(part) != text.npos; }
-template <class E, class F>
-std::string error_of(F f) {
-    try {
-        f();
-    } catch (E const& e) {
-        return e.what();
-    }
-    return {};
-}
-
 /// Serves shards from memory; a test says how each behaves.
 struct memory {
     std::map<std::string, std::shared_ptr<test::faulty_source>> sources;
@@ -162,6 +155,50 @@ TEST_CASE("read_tar: every sample once and equal shares on real tars, counted by
             if (!shuffled) CHECK(order == sorted);
             first_order.empty() ? first_order.swap(order) : order.swap(first_order);
         }
+    }
+}
+
+TEST_CASE("read_tar: source contract", "[unit][read_tar]") {
+    static std::map<int, std::unique_ptr<shards>> disks;  // shards of n samples: half, none, the rest
+    auto const disk = [](int n) -> shards& {
+        auto& d = disks[n];
+        auto const all = static_cast<std::uint64_t>(n);
+        if (!d) d = std::make_unique<shards>(std::vector<std::uint64_t>{all / 2, 0, all - all / 2});
+        return *d;
+    };
+    struct show_id {
+        std::string operator()(ps::sample const& s) const { return std::string(s.value.text("cls")) + "/" + std::to_string(s.pass); }
+        std::string operator()(std::string const& s) const { return s; }
+    };
+    for (bool const shuffled : {false, true}) {
+        auto const plan = [&](int n, ps::world w) {
+            auto p = disk(n).plan() | ps::split_by_rank(w);
+            return shuffled ? p | ps::shuffle_shards() : p;
+        };
+        auto make = [plan](int n, ps::world w) { return plan(n, w) | ps::read_tar(); };
+        auto model = [plan](int n, test::facts const& f) {
+            auto line = ps::line(plan(n, f.world).with_counts(disks.at(n)->known().counts));
+            std::vector<std::string> out;
+            auto const window = line.window(f.epoch.index);
+            for (auto const mine : ps::cut(std::span(&window, 1), f.world))
+                for (auto at = mine.begin; at != mine.end; ++at) {
+                    auto const run = line.find(f.epoch.key, at);
+                    out.push_back(ps::message(line.plan().first_id(run.shard) + run.sample, '/', run.pass));
+                }
+            return out;
+        };
+        auto broken = [plan, disk](int n, int j) {
+            // the size field of sample j in a copy of the shards
+            auto copy = std::make_shared<std::map<std::string, std::string>>();
+            auto counts = disk(n).known().counts;
+            for (auto const& name : disk(n).names()) {
+                auto bytes = test::file_bytes(name);
+                if (auto const at = bytes.find(shards::key(static_cast<std::uint64_t>(j)) + ".png"); at != bytes.npos) bytes[at + 124] = 'x';
+                copy->emplace(name, bytes);
+            }
+            return plan(n, {}).with_counts(counts) | ps::read_tar({.io = [copy](std::string const& path) { return std::make_shared<test::faulty_source>(copy->at(path), path); }});
+        };
+        test::battery(test::source_case{.name = "read_tar", .make = make, .model = model, .broken = broken, .show = show_id{}, .sizes = {1, 2, 7, 64}});
     }
 }
 

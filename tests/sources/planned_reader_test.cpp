@@ -211,6 +211,11 @@ TEST_CASE("planned_reader: what discard passes leaves the same cover behind as n
     CHECK(p.next()->cover.count() == 3);
     CHECK(ps::discard(p.inner()));
     CHECK(p.next()->cover.count() == 1);
+    p.reset(0, 1);
+    CHECK(p.next()->id == 0);
+    for (int i = 0; i != 2; ++i) CHECK_THROWS_AS(ps::discard(p.inner()), ps::lost_samples);
+    CHECK(ps::discard(p.inner()));  // takes the lost positions with it
+    CHECK(p.next()->cover.count() == 1);
 }
 
 TEST_CASE("planned_reader: shards are opened one at a time, when they are needed", "[unit][sources]") {
@@ -335,6 +340,11 @@ TEST_CASE("planned_reader: a state of another plan, rank or world is refused, na
     CHECK(has(refused({.sizes = {3, 4, 5}, .ranks = 2}, 1), "rank 0, this plan has 1"));
     CHECK(has(refused({.sizes = {3, 4, 5}, .ranks = 2, .shuffled = true}), "shuffle_shards 0, this plan has 1"));
     CHECK(has(refused({.sizes = {3, 4, 5}, .ranks = 2, .options = {.repeat = 2}}), "samples per epoch 12, this plan has 24"));
+
+    auto damaged = saved.text();
+    damaged.replace(damaged.find("left0b=1 "), 9, "left0b=9 ");
+    auto same = base.open();
+    CHECK(has(error_of<ps::state_error>([&] { same.load(ps::state::parse(damaged)); }), "the positions 9 to 6 make no sense"));
 
     auto many = setup{.sizes = counts(100, 2)};
     auto q = many.open();

@@ -238,7 +238,11 @@ private:
     static void put(state_writer::record& r, std::string_view what, std::size_t k, interval i) {
         r.put(name(what, k) + "b", i.begin).put(name(what, k) + "e", i.end);
     }
-    static interval get(state_reader::record const& r, std::string_view what, std::size_t k) { return {r.get(name(what, k) + "b"), r.get(name(what, k) + "e")}; }
+    static interval get(state_reader::record const& r, std::string_view what, std::size_t k) {
+        interval const i{r.get(name(what, k) + "b"), r.get(name(what, k) + "e")};
+        if (i.begin >= i.end) throw state_error(message("load: ", Format::stage, ": the positions ", i.begin, " to ", i.end, " make no sense\n  HINT: the state is damaged; use an older checkpoint"));
+        return i;
+    }
 
     line line_;
     Format format_;

@@ -53,7 +53,7 @@ private:
 /// Threads  none; f runs on the thread that pulls
 /// Errors   forwards those of f and of the stages before; either consumes its item
 ///
-///     photos | map_keyed([](auto const& s) { return s.key + "!"; })    // a! b!
+///     std::move(photos) | map_keyed([](auto const& s) { return s.key + "!"; })    // a! b!
 template <class F>
 auto map_keyed(F f) {
     return stage([f = std::move(f)]<class S>(S input) mutable {

@@ -196,7 +196,7 @@ private:
 /// Threads  none
 /// Errors   forwards those of the stages before, at the pull that meets them; config_error if window is not in [1, 2^28]
 ///
-///     range(6) | shuffle(2)    // 0 3 1 2 5 4
+///     range(6) | shuffle(2)    // 3 2 4 0 5 1
 inline auto shuffle(shuffle_options o) {
     if (o.window < 1) throw config_error(message("shuffle(n): n must be >= 1, got ", o.window, "\n  HINT: leave the stage out to keep the order"));
     if (o.window > (std::int64_t{1} << 28))

@@ -1,0 +1,42 @@
+#include <penstock/sources/range.hpp>
+
+#include <penstock/stages/collect.hpp>
+#include <support/battery.hpp>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+namespace test = penstock::test;
+
+TEST_CASE("range: source contract", "[unit][range]") {
+    test::battery(test::source_case{
+        .name = "range",
+        .make = [](int n, ps::world) { return ps::range(n); },
+        .model = [](int n, test::facts const&) { return test::detail::numbers({.n = n}, 0, false); },
+    });
+}
+
+TEST_CASE("range: the example", "[unit][range]") {
+    using namespace ps;
+    // clang-format off
+    auto got =
+    // example-begin range
+    range(3) | collect()    // 0 1 2
+    // example-end
+    ;
+    // clang-format on
+    CHECK(got == std::vector<std::int64_t>{0, 1, 2});
+}
+
+TEST_CASE("range: a bad argument and a state of another range are named", "[unit][range]") {
+    auto const text = test::error_of<ps::config_error>([] { return ps::range(-1); });
+    CHECK(text.find("range(n): n must be >= 0, got -1\n  HINT: ") != text.npos);
+    auto p = ps::range(5);
+    (void)p.next();
+    auto other = ps::range(6);
+    auto const refused = test::error_of<ps::state_error>([&] { return other.load(p.save()), 0; });
+    CHECK(refused.find("saved at 1 of 5, this one has 6") != refused.npos);
+    auto damaged = p.save();
+    damaged.records.back().numbers.back().value = 9;
+    CHECK_THROWS_AS(p.load(damaged), ps::state_error);
+}

@@ -30,8 +30,9 @@ bool has(std::string const& text, std::string const& part) { return text.find(pa
 
 TEST_CASE("shard_list: the example of its comment", "[unit][sources]") {
     // example-begin shard_list
-    auto n = ps::shard_list("train-{000..002}.tar").shards();    // 3
+    auto n = ps::shard_list("train-{000..002}.tar").shards()    // 3
     // example-end shard_list
+        ;
     CHECK(n == 3);
 }
 

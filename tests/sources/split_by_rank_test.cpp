@@ -25,8 +25,9 @@ bool has(std::string const& text, std::string const& part) { return text.find(pa
 
 TEST_CASE("split_by_rank: the example of its comment", "[unit][sources]") {
     // example-begin split_by_rank
-    auto plan = ps::shard_list("a.tar") | ps::split_by_rank({.rank = 1, .size = 4});    // the second quarter of each epoch
+    auto plan = ps::shard_list("a.tar") | ps::split_by_rank({.rank = 1, .size = 4})    // the second quarter of each epoch
     // example-end split_by_rank
+        ;
     CHECK(plan.part() == ps::world{1, 4});
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <support/battery.hpp>
+
 #include <support/catch.hpp>
 
 namespace ps = penstock;
@@ -45,6 +47,29 @@ void third_fails(std::uint64_t i) {
     if (i % 3 == 1) throw std::runtime_error(std::to_string(i));
 }
 }  // namespace
+
+TEST_CASE("prefetch: stage contract", "[unit][prefetch]") {
+    ps::executor one(1), two(2), eight(8);
+    auto const with = [&](int workers) { return workers == 1 ? &one : workers == 2 ? &two : &eight; };
+    auto const same = [](std::vector<int> in) { return in; };
+    for (int items : {1, 4, 100}) {
+        CAPTURE(items);
+        test::battery(test::stage_case{
+            .name = ps::message("prefetch(", items, ")"),
+            .make = [=](auto src, int workers) { return std::move(src) | ps::prefetch({.items = items, .executor = with(workers)}); },
+            .model = same,
+            .rounds = 20,
+        });
+    }
+    test::battery(test::stage_case{
+        .name = "prefetch(2) | prefetch(3)",
+        .make = [=](auto src, int workers) {
+            return std::move(src) | ps::prefetch({.items = 2, .executor = with(workers)}) | ps::prefetch({.items = 3, .executor = with(workers)});
+        },
+        .model = same,
+        .rounds = 20,
+    });
+}
 
 TEST_CASE("prefetch: every item once, in order, epoch after epoch", "[unit][prefetch]") {
     ps::executor pool(2);

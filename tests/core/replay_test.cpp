@@ -208,14 +208,17 @@ TEST_CASE("replay: many failures keep the state small and resume exactly", "[uni
         CHECK(saved.text().size() < 700);
         auto q = chain(60, errors, 100);
         q.load(saved);
-        CHECK(q.save() == saved);
-        CHECK(ids(q) == ids(p));
+        auto again = chain(60, errors, 100);
+        again.load(q.save());
+        auto const rest = ids(p);
+        CHECK(ids(q) == rest);
+        CHECK(ids(again) == rest);
     }
 }
 
 TEST_CASE("replay: over a stage that cannot be saved it only counts", "[unit][replay]") {
     auto p = ps::pipeline(test::bare_source<test::debug_source<>>{test::debug_source<>({.n = 9})}) | ps::stage_of<ahead>("ahead", std::size_t{4}, std::uint64_t{2});
-    STATIC_REQUIRE(!requires { p.save(); });
+    STATIC_REQUIRE(!ps::resumable<decltype(p)>);
     int sum = 0;
     while (auto i = p.next()) sum += *i;
     CHECK(sum == 36);

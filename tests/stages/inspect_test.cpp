@@ -40,6 +40,7 @@ TEST_CASE("inspect: the example", "[unit][inspect]") {
 TEST_CASE("inspect: sees every item that passes once, and none that is passed over", "[unit][inspect]") {
     std::vector<int> seen;
     auto p = test::keyed_source(4) | ps::inspect([&](int i) { seen.push_back(i); });
+    p.reset(0, 0);
     CHECK(ps::discard(p.inner()));
     CHECK(p.next()->id == 1);
     auto rest = std::move(p) | ps::collect();

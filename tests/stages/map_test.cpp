@@ -71,6 +71,7 @@ TEST_CASE("map: calls f once per delivered item, and never for one that is passe
     int calls = 0;
     auto p = ps::from_vector({1, 2, 3}) | ps::map([&calls](int i) { return ++calls, i; });
     CHECK(calls == 0);
+    p.reset(0, 0);
     CHECK(ps::discard(p.inner()));
     CHECK(calls == 0);
     CHECK(p.next() == 2);

@@ -11,7 +11,7 @@
 //   make     gets a pipeline of numbers (0, 1, ... + 10000 * epoch), and also one of keyed<int> and one of move_only: its functions take auto
 //            and reach the number with test::number(item). A stage over other items says `.input = [](int i) { return item; }`
 //            (a keyed item is given its id, pass, key and cover) and `.move_only = std::false_type{}`.
-//   model    what a plain loop makes of the numbers of one epoch, as a vector; model(in, facts) gets the epoch and world_max as well.
+//   model    what a plain loop makes of the numbers of one epoch, as a vector; model(in, facts) gets the epoch as well.
 //   permutes / drops / resumes    what the stage is allowed to do.
 //   show     text of an item, where test::shown does not know it.
 //
@@ -40,7 +40,7 @@ namespace penstock::test {
 struct facts {
     penstock::epoch epoch{};
     penstock::world world{};
-    std::optional<std::uint64_t> world_max{};
+    bool rewinds = true;  ///< false over a source without reset, where no stage hears of an epoch
 };
 
 template <class Make, class Model, class Input = as_is, class Movable = std::true_type, class Show = shown>
@@ -91,9 +91,9 @@ inline std::vector<int> numbers(source_spec const& s, std::uint64_t epoch_index,
 }
 
 template <class Case>
-lines stage_model(Case const& c, source_spec const& s, penstock::epoch e) {
+lines stage_model(Case const& c, source_spec const& s, penstock::epoch e, [[maybe_unused]] bool rewinds = true) {
     auto in = numbers(s, e.index, true);
-    if constexpr (requires { c.model(std::move(in), facts{}); }) return shown_all(c, c.model(std::move(in), facts{e, s.world, std::nullopt}));
+    if constexpr (requires { c.model(std::move(in), facts{}); }) return shown_all(c, c.model(std::move(in), facts{e, s.world, rewinds}));
     else return shown_all(c, c.model(std::move(in)));
 }
 
@@ -168,7 +168,7 @@ std::vector<failure> findings(stage_case<C...> const& c) {
     x.shared_checks();
     x.guarded(2, 7, [&] {
         auto p = detail::made(c, bare_source<debug_source<input_type>>{debug_source<input_type>(x.spec(7), input)});
-        x.same(2, x.events(p), model(x.spec(7), epoch{}), "over a source with next() alone");
+        x.same(2, x.events(p), detail::stage_model(c, x.spec(7), epoch{}, false), "over a source with next() alone");
         static_assert(!requires { p.save(); }, "a stage must not offer save() over a source that cannot be saved");
     });
     detail::error_checks(x, c, build, model);
@@ -201,11 +201,11 @@ template <class... C>
 std::vector<failure> findings(source_case<C...> const& c) {
     std::vector<failure> out;
     auto build = [&c](source_spec const& s) { return c.make(s.n, s.world); };
-    auto model = [&c](source_spec const& s, epoch e) { return detail::shown_all(c, c.model(s.n, facts{e, s.world, std::nullopt})); };
+    auto model = [&c](source_spec const& s, epoch e) { return detail::shown_all(c, c.model(s.n, facts{e, s.world})); };
     detail::examiner x(c, out, build, model);
     x.guarded(1, 7, [&] {
         auto const before = detail::threads();
-        auto p = build(x.spec(7));
+        [[maybe_unused]] auto p = build(x.spec(7));
         if (detail::threads() != before) x.fail(1, "building starts a thread");
     });
     x.shared_checks();

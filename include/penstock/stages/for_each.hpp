@@ -16,7 +16,7 @@ namespace penstock {
 /// Threads  none
 /// Errors   forwards those of f and of the stages before
 ///
-///     range(3) | for_each([](auto i) { std::cout << i; })    // prints 012
+///     range(3) | for_each([](auto i) { std::cout << i; });    // prints 012
 template <class F>
 auto for_each(F f) {
     return terminal([f = std::move(f)]<class S>(pipeline<S> chain) mutable {

@@ -1,0 +1,16 @@
+// expect: filter works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()
+#include <penstock/stages/filter.hpp>
+
+namespace ps = penstock;
+
+struct plan {
+    using plan_type = void;
+};
+
+int main() {
+    auto stage = ps::filter([](auto const&) { return true; });
+#ifndef PENSTOCK_REPAIRED
+    (void)(plan{} | stage);
+#endif
+    (void)stage;
+}

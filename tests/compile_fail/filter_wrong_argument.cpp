@@ -1,0 +1,14 @@
+// expect: filter(keep): keep cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/filter.hpp>
+
+namespace ps = penstock;
+
+struct name {};
+
+int main() {
+#ifndef PENSTOCK_REPAIRED
+    (void)(ps::range(3) | ps::filter([](name) { return true; }));
+#endif
+    (void)(ps::range(3) | ps::filter([](auto const& i) { return i != 0; }));
+}

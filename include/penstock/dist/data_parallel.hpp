@@ -69,8 +69,8 @@ std::shared_ptr<R> make_reducer(A... a) {
 /// for the gradient of (sum of all losses) / N, multiply this rank's loss sum by world / N.
 ///
 /// Construct it after checkpoints are loaded (parameters must keep their identity) and before the optimizer. It broadcasts rank 0's parameters
-/// and buffers, then fixes the order of the gradient buckets by one backward of touch(): c10d would rebuild the buckets after the first real
-/// step, which changes the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
+/// and buffers, then fixes the gradient buckets by two backwards of touch(): c10d would rebuild the buckets after the first real step, which
+/// changes the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
 ///
 /// In a world of 1 nothing is built and every call returns at once. All ranks make the same calls. Errors: config_error for a model without
 /// trainable parameters; what c10d says where models differ between ranks.
@@ -111,7 +111,7 @@ public:
         logger_ = std::make_shared<c10d::Logger>(reducer_);  // never without: the Reducer dereferences it when unused parameters change
         reducer_->set_logger(logger_);
         logger_->set_construction_data_and_log(m.name(), {}, -1, !m.buffers().empty(), false, false);
-        if (!find_unused_) named("fixes the gradient buckets", [&] { fix_buckets(); });
+        named("fixes the gradient buckets", [&] { fix_buckets(); });
     }
     data_parallel(data_parallel const&) = delete;
     data_parallel& operator=(data_parallel const&) = delete;
@@ -168,13 +168,15 @@ private:
         ctx_->phase("prepares");
     }
 
+    /// Two backwards of zero: the first decides the layout of the buckets, the second makes every gradient a view into them. A gradient that is
+    /// not a view yet is multiplied by 1/world on its way in, a view is divided by world: not the same bits for three ranks.
     void fix_buckets() {
-        begin(true);
-        auto const zero = touch();
-        reducer_->prepare_for_backward({});
-        zero.backward();
-        reducer_->rebuild_buckets();  // a collective; later calls do nothing
-        for (auto& p : trained_.params) p.mutable_grad() = at::Tensor();  // as in a world of 1, and the first buckets' memory goes
+        for (int i = 0; i != 2; ++i) {
+            begin(true);
+            auto const zero = touch();
+            reducer_->prepare_for_backward(find_unused_ ? std::vector<at::Tensor>{zero} : std::vector<at::Tensor>{});
+            zero.backward();
+        }
     }
 
     context* ctx_;

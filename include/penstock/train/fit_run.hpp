@@ -96,6 +96,9 @@ private:
         auto sent = send(w, at_.step);
         while (true) {
             auto const all = agree(sent);
+            if (all.control[0] != 0)
+                throw config_error(message("fit: ", all.control[0], " of ", ctx_.world_size(), " ranks begin the epoch without a sample; all ", ctx_.world_size(), " ranks have ", all.samples, " samples to begin with",
+                                           "\n  HINT: start fewer ranks than there are samples, or give the shard list more shards"));
             if (all.want_save != 0 || all.want_stop != 0) save();
             report_.stopped = all.want_stop != 0;
             if (report_.stopped || all.has_data == 0) return;
@@ -127,7 +130,8 @@ private:
                                   .samples = static_cast<std::int64_t>(w.samples),
                                   .has_data = !w.empty(),
                                   .want_stop = (signal != 0 && signal != SIGUSR1) || (o_.max_steps != 0 && step >= o_.max_steps),
-                                  .want_save = signal == SIGUSR1});
+                                  .want_save = signal == SIGUSR1,
+                                  .control = {planned<Data> && at_.epoch_step == 0 && step == at_.step && w.samples == 0, 0, 0, 0}});
     }
     dist::packet_sum agree(dist::packet_handle& sent) {
         auto timed = times_.time(phase::comm);

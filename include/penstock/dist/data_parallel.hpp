@@ -69,8 +69,11 @@ std::shared_ptr<R> make_reducer(A... a) {
 /// for the gradient of (sum of all losses) / N, multiply this rank's loss sum by world / N.
 ///
 /// Construct it after checkpoints are loaded (parameters must keep their identity) and before the optimizer. It broadcasts rank 0's parameters
-/// and buffers, then fixes the order of the gradient buckets by one backward of touch(): c10d would rebuild the buckets after the first real
-/// step, which changes the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
+/// and buffers, then fixes the gradient buckets by backwards of touch(): c10d would rebuild the buckets after the first real step, which changes
+/// the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
+///
+/// From then on every gradient is a view into a bucket, and zero. Keep it so: zero gradients in place (at::_foreach_zero_); neither
+/// optimizer.zero_grad() nor an undefined gradient will do.
 ///
 /// In a world of 1 nothing is built and every call returns at once. All ranks make the same calls. Errors: config_error for a model without
 /// trainable parameters; what c10d says where models differ between ranks.
@@ -111,7 +114,7 @@ public:
         logger_ = std::make_shared<c10d::Logger>(reducer_);  // never without: the Reducer dereferences it when unused parameters change
         reducer_->set_logger(logger_);
         logger_->set_construction_data_and_log(m.name(), {}, -1, !m.buffers().empty(), false, false);
-        if (!find_unused_) named("fixes the gradient buckets", [&] { fix_buckets(); });
+        named("fixes the gradient buckets", [&] { fix_buckets(); });
     }
     data_parallel(data_parallel const&) = delete;
     data_parallel& operator=(data_parallel const&) = delete;
@@ -169,12 +172,15 @@ private:
     }
 
     void fix_buckets() {
-        begin(true);
-        auto const zero = touch();
-        reducer_->prepare_for_backward({});
-        zero.backward();
-        reducer_->rebuild_buckets();  // a collective; later calls do nothing
-        for (auto& p : trained_.params) p.mutable_grad() = at::Tensor();  // as in a world of 1, and the first buckets' memory goes
+        // The first backward lets c10d rebuild its buckets (not with find_unused), the next one makes every gradient a view into them. Both matter
+        // to the bit: a gradient that is no view yet is multiplied by 1/world instead of divided by it.
+        for (int pass = 0; pass < (find_unused_ ? 1 : 2); ++pass) {
+            begin(true);
+            auto const zero = touch();
+            reducer_->prepare_for_backward(find_unused_ ? std::vector<at::Tensor>{zero} : std::vector<at::Tensor>{});
+            zero.backward();
+            reducer_->rebuild_buckets();  // a collective, effective once
+        }
     }
 
     context* ctx_;

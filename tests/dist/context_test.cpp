@@ -72,7 +72,8 @@ TEST_CASE("context: a rank that does not come is an error within the time-out", 
         if (ctx.rank() == 1) std::this_thread::sleep_for(1500ms);
         else ctx.barrier();
     }, {.step_timeout = 500ms});
-    CHECK(errors[0].find("all_reduce") == 0);
+    CAPTURE(errors[0]);
+    CHECK(errors[0].find("all_reduce: ") == 0);
     CHECK(errors[1].empty());
     CHECK(std::chrono::steady_clock::now() - begun < 10s);
 }

@@ -110,16 +110,16 @@ public:
 
     /// Waits for a collective operation, at most step_timeout; `what` names it. A failure or delay is a peer_error that names the rank.
     void finish(work_ptr const& work, char const* what) {
-        if (!work->isCompleted()) wait_for(work, what);
-        if (auto error = work->exception()) {
-            std::string text = "unknown";
-            try {
-                std::rethrow_exception(error);
-            } catch (std::exception const& e) {
-                text = detail::plain_what(e);
-            }
-            fail(what, text);
+        auto const future = work->getFuture();  // not the work itself: Gloo completes the future first, and the work's exception comes later
+        if (!future->completed()) wait_for(*future, what);
+        if (!future->hasError()) return;
+        std::string text = "unknown";
+        try {
+            std::rethrow_exception(future->exception_ptr());
+        } catch (std::exception const& e) {
+            text = detail::plain_what(e);
         }
+        fail(what, text);
     }
 
     /// `t` becomes the sum over all ranks (shape and type must agree).
@@ -218,7 +218,7 @@ private:
     [[noreturn]] static void be_parent(int nproc, int argc, char** argv, dist::options const& o);
     static void on_terminate();
 
-    void wait_for(work_ptr const& work, char const* what);
+    void wait_for(c10::ivalue::Future& future, char const* what);
     [[noreturn]] void fail(char const* what, std::string const& symptom) {
         if (!s_->watching) throw peer_error({-1, message(what, ": ", symptom)});
         throw peer_error(explain(message(what, ": ", symptom)));

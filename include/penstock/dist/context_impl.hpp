@@ -13,14 +13,14 @@
 
 namespace penstock::dist {
 
-inline void context::wait_for(work_ptr const& work, char const* what) {
+inline void context::wait_for(c10::ivalue::Future& future, char const* what) {
     struct signal {
         std::mutex mutex;
         std::condition_variable cv;
         bool done = false;
     };
     auto const s = std::make_shared<signal>();  // shared with the callback, which may come after a time-out has ended this call
-    work->getFuture()->addCallback([s](c10::ivalue::Future&) {
+    future.addCallback([s](c10::ivalue::Future&) {
         std::lock_guard lock(s->mutex);
         s->done = true;  // under the lock: the waiter tests it under the lock before it sleeps
         s->cv.notify_one();
@@ -38,7 +38,7 @@ inline void context::wait_for(work_ptr const& work, char const* what) {
             fail(what, message("no answer within ", peer_table::seconds(s_->o.step_timeout)));
         }
     }
-    if (w && work->isSuccess()) w->phase(before, was_collective);
+    if (w && !future.hasError()) w->phase(before, was_collective);
 }
 
 inline void context::join(state& s) {

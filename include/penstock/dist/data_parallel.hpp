@@ -69,8 +69,11 @@ std::shared_ptr<R> make_reducer(A... a) {
 /// for the gradient of (sum of all losses) / N, multiply this rank's loss sum by world / N.
 ///
 /// Construct it after checkpoints are loaded (parameters must keep their identity) and before the optimizer. It broadcasts rank 0's parameters
-/// and buffers, then fixes the gradient buckets by two backwards of touch(): c10d would rebuild the buckets after the first real step, which
-/// changes the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
+/// and buffers, then fixes the gradient buckets by backwards of touch(): c10d would rebuild the buckets after the first real step, which changes
+/// the order of sums for three ranks and more, and a resumed run would differ from the undisturbed one in its last bits.
+///
+/// From then on every gradient is a view into a bucket, and zero. Keep it so: zero gradients in place (at::_foreach_zero_); neither
+/// optimizer.zero_grad() nor an undefined gradient will do.
 ///
 /// In a world of 1 nothing is built and every call returns at once. All ranks make the same calls. Errors: config_error for a model without
 /// trainable parameters; what c10d says where models differ between ranks.
@@ -168,14 +171,15 @@ private:
         ctx_->phase("prepares");
     }
 
-    /// Two backwards of zero: the first decides the layout of the buckets, the second makes every gradient a view into them. A gradient that is
-    /// not a view yet is multiplied by 1/world on its way in, a view is divided by world: not the same bits for three ranks.
     void fix_buckets() {
-        for (int i = 0; i != 2; ++i) {
+        // The first backward lets c10d rebuild its buckets (not with find_unused), the next one makes every gradient a view into them. Both matter
+        // to the bit: a gradient that is no view yet is multiplied by 1/world instead of divided by it.
+        for (int pass = 0; pass < (find_unused_ ? 1 : 2); ++pass) {
             begin(true);
             auto const zero = touch();
             reducer_->prepare_for_backward(find_unused_ ? std::vector<at::Tensor>{zero} : std::vector<at::Tensor>{});
             zero.backward();
+            reducer_->rebuild_buckets();  // a collective, effective once
         }
     }
 

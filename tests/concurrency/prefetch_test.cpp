@@ -2,6 +2,9 @@
 
 #include "sources.hpp"
 
+#include <penstock/sources/from_vector.hpp>
+#include <penstock/stages/collect.hpp>
+
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
@@ -87,9 +90,10 @@ TEST_CASE("prefetch: every item once, in order, epoch after epoch", "[unit][pref
 }
 
 TEST_CASE("prefetch: the example", "[unit][prefetch]") {
-    test::watch w;
-    auto p = pipe(w, 3) | ps::prefetch(2);
-    CHECK(rest(p) == upto(0, 3));
+    // example-begin prefetch
+    auto p = ps::from_vector({10, 20, 30}) | ps::prefetch({.items = 2});    // 10 20 30
+    // example-end
+    CHECK((std::move(p) | ps::collect()) == std::vector{10, 20, 30});
 }
 
 TEST_CASE("prefetch: starts at the first pull and works ahead", "[unit][prefetch]") {

@@ -1,7 +1,7 @@
 #include <penstock/dist/context.hpp>
 #include <penstock/dist/run.hpp>
 
-#include "rank_threads.hpp"
+#include <support/rank_threads.hpp>
 
 #include <atomic>
 #include <chrono>

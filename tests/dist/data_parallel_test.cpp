@@ -1,6 +1,6 @@
 #include <penstock/dist/data_parallel.hpp>
 
-#include "rank_threads.hpp"
+#include <support/rank_threads.hpp>
 
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>

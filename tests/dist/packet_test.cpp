@@ -1,6 +1,6 @@
 #include <penstock/dist/packet.hpp>
 
-#include "rank_threads.hpp"
+#include <support/rank_threads.hpp>
 
 #include <chrono>
 #include <limits>

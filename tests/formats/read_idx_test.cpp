@@ -61,6 +61,24 @@ TEST_CASE("read_idx: plain and gzip give the same items", "[unit][formats]") {
     CHECK((ps::read_idx(dir.write("none", images(0)), dir.write("none.labels", labels(0))) | ps::count()) == 0);
 }
 
+TEST_CASE("read_idx: the example", "[unit][formats]") {
+    using ps::count, ps::read_idx;
+    auto const dir = test::temp_dir{};
+    dir.write("images-idx3-ubyte", images(5));
+    dir.write("labels-idx1-ubyte", labels(5));
+    auto const before = std::filesystem::current_path();
+    std::filesystem::current_path(dir.path());
+    // clang-format off
+    auto const n =
+    // example-begin read_idx
+    read_idx("images-idx3-ubyte", "labels-idx1-ubyte") | count()    // 5, as many as both files hold
+    // example-end
+    ;
+    // clang-format on
+    CHECK(n == 5);
+    std::filesystem::current_path(before);
+}
+
 TEST_CASE("read_idx: resumes at every item, over epochs, and refuses other files", "[unit][formats]") {
     auto const dir = test::temp_dir{};
     auto const a = dir.write("images", images(5)), b = dir.write("labels", labels(5));

@@ -70,6 +70,23 @@ TEST_CASE("write_tar: a new shard by samples, by bytes, by a list", "[unit][form
     CHECK_FALSE(fs::exists(dir.path("a/.penstock-writing")));
 }
 
+TEST_CASE("write_tar: the example", "[unit][formats]") {
+    using ps::map, ps::range, ps::write_tar;
+    auto const dir = test::temp_dir{};
+    auto const before = fs::current_path();
+    fs::current_path(dir.path());
+    auto const files = numbered;
+    // clang-format off
+    auto const made =
+    // example-begin write_tar
+    range(25) | map(files) | write_tar("data/train-{}.tar", {.samples = 10})    // shards of 10, 10 and 5 samples
+    // example-end
+    ;
+    // clang-format on
+    CHECK(sizes_of(made) == list{10, 10, 5});
+    fs::current_path(before);
+}
+
 TEST_CASE("write_tar: keyed items give their key, plain fields their own", "[unit][formats]") {
     auto const dir = test::temp_dir{};
     auto item = ps::sample{};

@@ -57,7 +57,9 @@ struct keyed_numbers {
 }  // namespace
 
 TEST_CASE("to_device: the example", "[unit][to_device]") {
-    auto p = ps::from_vector(std::vector{1.5, 2.5, 3.5}) | ps::batch(2) | ps::to_device(at::kCPU);
+    // example-begin to_device
+    auto p = ps::from_vector(std::vector{1.5, 2.5, 3.5}) | ps::batch(2) | ps::to_device(at::kCPU);    // tensors `data` [2] and [1]
+    // example-end
     CHECK(p.next()->data.sizes() == at::IntArrayRef({2}));
     CHECK(p.next()->data[0].item<double>() == 3.5);
     CHECK_FALSE(p.next());

@@ -109,7 +109,7 @@ TEST_CASE("engine: gradients equal those of one big batch", "[unit][engine]") {
         }
         std::mutex lock;
         std::vector<double> errors;
-        ps::test::ranks(world, [&](ps::dist::context& ctx) {
+        auto const failures = ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
             auto net = model();
             auto opt = train::sgd(net, {.lr = 0.0, .momentum = 0.0});
             train::engine step(ctx, net, opt, {.parallel = {.bucket_cap_bytes = bucket, .first_bucket_bytes = bucket}});
@@ -125,6 +125,7 @@ TEST_CASE("engine: gradients equal those of one big batch", "[unit][engine]") {
                 errors.push_back(error);
             }
         });
+        CHECK(failures == ps::test::nothing(world));
         CHECK(errors.size() == static_cast<std::size_t>(3 * world));
         INFO("world " << world << ", micro-batches " << micro << ", bucket " << bucket);
         CHECK(*std::max_element(errors.begin(), errors.end()) <= 1e-6);
@@ -132,7 +133,7 @@ TEST_CASE("engine: gradients equal those of one big batch", "[unit][engine]") {
 }
 
 TEST_CASE("engine: a loss whose weight is not the batch's is refused", "[unit][engine]") {
-    ps::test::ranks(1, [](ps::dist::context& ctx) {
+    auto const failures = ps::test::on_ranks(1, [](ps::dist::context& ctx) {
         auto net = model();
         auto opt = train::sgd(net);
         train::engine step(ctx, net, opt);
@@ -146,10 +147,11 @@ TEST_CASE("engine: a loss whose weight is not the batch's is refused", "[unit][e
         }
         if (text.find("weighs 3") == text.npos) throw std::runtime_error("wrong message: " + text);
     });
+    CHECK(failures == ps::test::nothing(1));
 }
 
 TEST_CASE("engine: a plain tensor is the mean over the batch", "[unit][engine]") {
-    ps::test::ranks(1, [](ps::dist::context& ctx) {
+    auto const failures = ps::test::on_ranks(1, [](ps::dist::context& ctx) {
         part const b{at::ones({2, 6}), at::ones({2}, at::kLong), {1.0, 1.0}};
         auto one = model(), two = model();
         auto opt_one = train::sgd(one), opt_two = train::sgd(two);
@@ -161,10 +163,11 @@ TEST_CASE("engine: a plain tensor is the mean over the batch", "[unit][engine]")
         means.gradients(mean, window, 2.0);
         if (!at::allclose(flat_gradient(one), flat_gradient(two), 1e-7, 0)) throw std::runtime_error("gradients differ");
     });
+    CHECK(failures == ps::test::nothing(1));
 }
 
 TEST_CASE("engine: a skipped step leaves weights and optimizer as they were", "[unit][engine]") {
-    ps::test::ranks(1, [](ps::dist::context& ctx) {
+    auto const failures = ps::test::on_ranks(1, [](ps::dist::context& ctx) {
         auto net = model();
         auto opt = train::adamw(net, {.lr = 0.1});
         train::engine step(ctx, net, opt, {.skip_nonfinite = true});
@@ -178,4 +181,5 @@ TEST_CASE("engine: a skipped step leaves weights and optimizer as they were", "[
         for (auto const& [name, t] : opt.state())
             if (!at::equal(t, at::zeros_like(t))) throw std::runtime_error("optimizer state moved: " + name);
     });
+    CHECK(failures == ps::test::nothing(1));
 }

@@ -139,7 +139,7 @@ private:
 /// Threads  none
 /// Errors   stage_error naming the file, when it is called: missing or damaged files, another type or shape, unequal numbers
 ///
-///     read_idx("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz") | count()    // 60000
+///     read_idx("images-idx3-ubyte", "labels-idx1-ubyte") | count()    // 5, as many as both files hold
 inline auto read_idx(std::string const& images_path, std::string const& labels_path) { return pipeline(idx_source(images_path, labels_path)); }
 
 }  // namespace penstock

@@ -172,7 +172,7 @@ private:
 /// Errors   config_error for a bad pattern or size; stage_error naming the shard: names that readers would misread, a full disk, shards that
 ///          exist already, another process writing into the directory, a stream that is not as long as `sizes`
 ///
-///     read_idx("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz") | map(encode) | write_tar("data/train-{}.tar", {.samples = 1000})
+///     range(25) | map(files) | write_tar("data/train-{}.tar", {.samples = 10})    // shards of 10, 10 and 5 samples
 inline auto write_tar(std::string const& pattern, write_tar_options options = {}) {
     (void)detail::shard_set_writer(pattern, options);  // wrong options throw now, before anything is read
     return terminal([pattern, options = std::move(options)]<class S>(pipeline<S> chain) {

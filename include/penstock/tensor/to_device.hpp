@@ -79,7 +79,7 @@ private:
 /// Threads  as prefetch: collating and normalising happen on a thread of the executor
 /// Errors   stage_error (content) if items of a batch differ in shape; config_error for a device without its room; forwards upstream errors
 ///
-///     from_vector(points) | batch(2) | to_device(at::kCPU)    // b.x is a tensor [2]
+///     from_vector(std::vector{1.5, 2.5, 3.5}) | batch(2) | to_device(at::kCPU)    // tensors `data` [2] and [1]
 template <class W>
 auto to_device(W const& where, to_device_options o = {}) {
     static_assert(device_place<W>, "to_device(where): where is neither a device nor has one. HINT: pass the context of dist::init, or at::kCPU");

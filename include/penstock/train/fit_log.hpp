@@ -56,6 +56,7 @@ public:
         if (at.step % o_.log_every == 0) flush(at, lr);
         if (!bar_) return;
         pace_.see(at.step, at.samples, now);
+        if (std::isnan(loss_) && now - begun_ < 1) return;  // nothing to say yet
         bar_->update(view(at), now);
     }
 

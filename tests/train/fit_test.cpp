@@ -1,0 +1,223 @@
+// Tests: the loop over sources in memory; whole jobs of real processes are in tests/multirank/fit.py.
+#include <penstock/train/fit.hpp>
+
+#include <penstock/core/random.hpp>
+#include <penstock/train/validate.hpp>
+
+#include <support/rank_threads.hpp>
+#include <support/temp_dir.hpp>
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+namespace train = penstock::train;
+
+namespace {
+
+struct points {
+    at::Tensor x, y;
+    std::size_t size() const { return static_cast<std::size_t>(y.size(0)); }
+    double weight() const { return weight_of_one * static_cast<double>(size()); }
+    double weight_of_one = 1;
+};
+
+/// `n` batches of `rows` rows, the same numbers every time; without a known maximum, so that only the packet ends the epoch.
+struct batches {
+    using item_type = points;
+    int n = 8;
+    std::int64_t rows = 4;
+    double weight_of_one = 1;
+    int bad_at = -1;  // this batch holds an infinity
+    int at = 0;
+
+    std::optional<points> next() {
+        if (at == n) return std::nullopt;
+        auto x = at::empty({rows, 3});
+        auto* v = x.mutable_data_ptr<float>();
+        ps::random_stream random(5, 0, static_cast<std::uint64_t>(at));
+        for (std::int64_t i = 0; i != 3 * rows; ++i) v[i] = random.unit() - 0.5f;
+        if (at == bad_at) v[0] = std::numeric_limits<float>::infinity();
+        ++at;
+        return points{x, (x.sum(1) > 0).to(at::kLong), weight_of_one};
+    }
+    void reset(ps::epoch) { at = 0; }
+    void save(ps::state_writer& w) const { w.stage("batches", 1).put("at", static_cast<std::uint64_t>(at)); }
+    void load(ps::state_reader& r) { at = static_cast<int>(r.stage("batches", 1).get("at")); }
+};
+
+torch::nn::Sequential model() {
+    static std::mutex one_at_a_time;  // the generator is the process's
+    std::lock_guard lock(one_at_a_time);
+    at::manual_seed(3);
+    return torch::nn::Sequential(torch::nn::Linear(3, 8), torch::nn::BatchNorm1d(8), torch::nn::Linear(8, 2));
+}
+auto const loss = [](auto& net, auto const& b) {
+    return train::loss_sum{at::cross_entropy_loss(net->forward(b.x), b.y, {}, at::Reduction::Sum) * b.weight_of_one, b.weight()};
+};
+at::Tensor weights(torch::nn::Sequential const& net) {
+    std::vector<at::Tensor> all;
+    for (auto const& p : net->parameters()) all.push_back(p.detach().flatten());
+    return at::cat(all).clone();
+}
+
+/// What on_step saw.
+struct listener {
+    std::vector<std::size_t>* windows;
+    std::vector<double>* rates;
+    template <class Info>
+    void on_step(Info const& info) {
+        windows->push_back(info.batches.size());
+        rates->push_back(info.lr);
+    }
+};
+
+train::fit_options quiet(train::fit_options o) {
+    o.quiet = true;
+    o.precision = train::precision::fp32;
+    return o;
+}
+
+std::string alone(std::function<void(ps::dist::context&)> const& f) { return ps::test::on_ranks(1, f).front(); }
+
+}  // namespace
+
+TEST_CASE("fit: windows, schedule and counters", "[unit][fit]") {
+    std::vector<std::size_t> windows;
+    std::vector<double> rates;
+    train::fit_report report;
+    auto const failure = alone([&](ps::dist::context& ctx) {
+        auto net = model();
+        report = ps::pipeline(batches{.n = 7}) | train::fit(ctx, net, train::sgd(net, {.lr = 0.5}), loss,
+                                                            quiet({.epochs = 2, .accumulate = 3, .schedule = [](double t) { return 1 / (t + 1); }}), listener{&windows, &rates});
+    });
+    CHECK(failure == "");
+    CHECK(windows == std::vector<std::size_t>{3, 3, 1, 3, 3, 1});  // the last window of an epoch is short, and is stepped with its own weight
+    CHECK(rates == std::vector<double>{0.5, 0.5 / 2, 0.5 / 3, 0.5 / 4, 0.5 / 5, 0.5 / 6});
+    CHECK(report.epochs == 2);
+    CHECK(report.steps == 6);
+    CHECK(report.samples == 2 * 7 * 4);
+    CHECK_FALSE(report.stopped);
+    CHECK(report.loss > 0);
+}
+
+TEST_CASE("fit: ranks with other numbers of batches end the epoch together", "[unit][fit]") {
+    std::vector<std::uint64_t> steps(3);
+    std::vector<at::Tensor> final(3);
+    auto const failures = ps::test::on_ranks(3, [&](ps::dist::context& ctx) {
+        auto net = model();
+        auto const r = static_cast<std::size_t>(ctx.rank());
+        auto const report = ps::pipeline(batches{.n = ctx.rank() * 3}) | train::fit(ctx, net, train::sgd(net, {.lr = 0.1}), loss, quiet({.epochs = 2, .accumulate = 2}));
+        steps[r] = report.steps;
+        final[r] = weights(net);
+    });
+    CHECK(failures == ps::test::nothing(3));
+    CHECK(steps == std::vector<std::uint64_t>{6, 6, 6});  // rank 2 has 6 batches: 3 windows in each epoch
+    CHECK(at::equal(final[0], final[1]));
+    CHECK(at::equal(final[0], final[2]));
+}
+
+TEST_CASE("fit: a window that weighs nothing is no step", "[unit][fit]") {
+    auto net = model();
+    auto const before = weights(net);
+    train::fit_report report;
+    auto const failure = alone([&](ps::dist::context& ctx) {
+        report = ps::pipeline(batches{.n = 4, .weight_of_one = 0}) | train::fit(ctx, net, train::sgd(net, {.lr = 0.1}), loss, quiet({}));
+    });
+    CHECK(failure == "");
+    CHECK(report.steps == 4);
+    CHECK(report.skipped == 4);
+    CHECK(at::equal(before, weights(net)));
+}
+
+TEST_CASE("fit: a loss that is not finite ends the run, or its step", "[unit][fit]") {
+    auto net = model();
+    auto text = alone([&](ps::dist::context& ctx) {
+        (void)(ps::pipeline(batches{.bad_at = 2}) | train::fit(ctx, net, train::sgd(net), loss, quiet({.log_every = 4})));
+    });
+    CHECK(text.find("at or shortly before step 4") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+
+    train::fit_report report;
+    auto good = torch::nn::Sequential(torch::nn::Linear(3, 2));
+    text = alone([&](ps::dist::context& ctx) {
+        report = ps::pipeline(batches{.bad_at = 2}) | train::fit(ctx, good, train::sgd(good), loss, quiet({.nonfinite = train::nonfinite::skip, .log_every = 4}));
+    });
+    CHECK(text == "");
+    CHECK(report.steps == 8);
+    CHECK(report.skipped == 1);
+    CHECK(at::isfinite(weights(good)).all().item<bool>());
+}
+
+TEST_CASE("fit: stopped after max_steps, it goes on from its checkpoint", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const run = [&](std::uint64_t most, train::resume from, std::string const& name, at::Tensor& out) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = model();
+            (void)(ps::pipeline(batches{}) | train::fit(ctx, net, train::adamw(net, {.lr = 0.01}), loss,
+                                                        quiet({.epochs = 2, .accumulate = 3, .checkpoint = folder.path(name), .resume = from, .max_steps = most})));
+            out = weights(net);
+        });
+    };
+    at::Tensor whole, half, rest;
+    CHECK(run(0, train::resume::never, "whole", whole) == "");
+    CHECK(run(4, train::resume::never, "parts", half) == "");
+    CHECK_FALSE(at::equal(whole, half));
+    CHECK(run(0, train::resume::required, "parts", rest) == "");
+    CHECK(at::equal(whole, rest));
+
+    auto text = run(0, train::resume::required, "nowhere", rest);
+    CHECK(text.find("there is none") != text.npos);
+}
+
+TEST_CASE("validate: every sample counts once, and training goes on as before", "[unit][fit]") {
+    std::vector<train::metric_values> seen(2);
+    std::vector<bool> training, kept;
+    std::mutex lock;
+    auto const failures = ps::test::on_ranks(2, [&](ps::dist::context& ctx) {
+        auto net = model();
+        auto const mine = at::full({8}, static_cast<double>(ctx.rank()), at::kFloat);
+        net->named_buffers()["1.running_mean"].copy_(mine);
+        auto data = ps::pipeline(batches{.n = ctx.rank() == 0 ? 5 : 0});  // rank 1 has nothing to validate on
+        auto metrics = [](auto&, auto const& b) {
+            return std::vector<train::metric>{{"share", at::ones({}) * static_cast<double>(b.size()), static_cast<double>(b.size())}, {"positive", (b.y == 1).sum(), b.weight()}};
+        };
+        auto const values = train::evaluate(ctx, data, net, metrics, train::precision::fp32);
+        std::lock_guard guard(lock);
+        seen[static_cast<std::size_t>(ctx.rank())] = values;
+        training.push_back(net->is_training());
+        kept.push_back(at::equal(net->named_buffers()["1.running_mean"], mine));
+    });
+    CHECK(failures == ps::test::nothing(2));
+    CHECK(seen[0].size() == 2);
+    CHECK(seen[0][0].second == 1.0);
+    CHECK((seen[0][1].second > 0 && seen[0][1].second < 1));
+    CHECK(seen[1].size() == 2);
+    CHECK(seen[1][1].second == seen[0][1].second);
+    CHECK(training == std::vector<bool>{true, true});
+    CHECK(kept == std::vector<bool>{true, true});
+}
+
+TEST_CASE("fit: bad options are named", "[unit][fit]") {
+    auto const text = [](train::fit_options const& o) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = model();
+            (void)(ps::pipeline(batches{}) | train::fit(ctx, net, train::sgd(net), loss, o));
+        });
+    };
+    CHECK(text({.epochs = 0}).find(".epochs must be >= 1, got 0") != std::string::npos);
+    CHECK(text({.accumulate = 0}).find(".accumulate must be >= 1, got 0") != std::string::npos);
+    CHECK(text({.clip_norm = -1}).find(".clip_norm must be >= 0, got -1") != std::string::npos);
+    CHECK(text({.save_every = 5}).find("HINT: .checkpoint") != std::string::npos);
+    CHECK(text({.log_every = 0}).find(".log_every must be >= 1") != std::string::npos);
+}

@@ -123,6 +123,15 @@ TEST_CASE("prefetch: a full one is started again at half, not at every item", "[
     CHECK(test::eventually([&] { return w.pulls == full + 4; }));
 }
 
+TEST_CASE("prefetch: a consumer that waits gets each item when it is made", "[unit][prefetch]") {
+    ps::executor pool(1);
+    test::watch w;
+    w.before = [](std::uint64_t) { std::this_thread::sleep_for(2ms); };
+    auto p = pipe(w, 100) | ps::prefetch({.items = 1000, .executor = &pool});
+    for (std::uint64_t i = 0; i != 5; ++i) CHECK(p.next() == i);
+    CHECK(w.pulls < 60);  // five, were the machine ours alone; a hundred and the end, were nobody woken before
+}
+
 TEST_CASE("prefetch: errors come in order, consume their item, and it goes on", "[unit][prefetch]") {
     ps::executor pool(2);
     for (auto items : {1, 4, 64}) {

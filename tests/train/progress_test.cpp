@@ -143,7 +143,7 @@ TEST_CASE("summary: the table", "[unit][progress]") {
     CHECK_FALSE(loss.see(0.3, 40));
     CHECK(accuracy.see(0.9, 4210));
     CHECK_FALSE(accuracy.see(0.89, 5000));
-    auto const text = train::summary_table({.epochs = 10, .steps = 4690, .skipped_steps = 2, .samples = 600'000, .seconds = 94, .data_s = 3, .compute_s = 80, .comm_s = 6, .save_s = 1,
+    auto const text = train::summary_table({.epochs = 10, .steps = 4690, .skipped_steps = 2, .samples = 600'000, .seconds = 94, .data_s = 3, .compute_s = 80, .comm_s = 6, .save_s = 1, .validate_s = 2,
                                             .metrics = {loss, accuracy}});
     CHECK(text ==
           "  epochs        10\n"
@@ -153,8 +153,9 @@ TEST_CASE("summary: the table", "[unit][progress]") {
           "                compute       80.0 s   85.1 %\n"
           "                data wait      3.0 s    3.2 %\n"
           "                other ranks    6.0 s    6.4 %\n"
+          "                validation     2.0 s    2.1 %\n"
           "                saving         1.0 s    1.1 %\n"
-          "                other          4.0 s    4.3 %\n"
+          "                other          2.0 s    2.1 %\n"
           "  metric        last        best        at step\n"
           "  loss          0.3         0.25        20\n"
           "  val/accuracy  0.89        0.9         4,210\n");

@@ -114,7 +114,7 @@ public:
         if (!bar_) return;
         bar_->finish();
         auto const table = summary_table({.epochs = r.epochs, .steps = r.steps, .skipped_steps = r.skipped, .samples = r.samples - first_.samples, .seconds = r.seconds,
-                                          .data_s = r.data_s, .compute_s = r.compute_s, .comm_s = r.comm_s, .save_s = r.save_s, .metrics = metrics_});
+                                          .data_s = r.data_s, .compute_s = r.compute_s, .comm_s = r.comm_s, .save_s = r.save_s, .validate_s = r.validate_s, .metrics = metrics_});
         std::fputs(table.c_str(), stdout);
         std::fflush(stdout);
     }

@@ -69,6 +69,7 @@ public:
         report_.compute_s = times_.seconds(phase::compute);
         report_.comm_s = times_.seconds(phase::comm);
         report_.save_s = times_.seconds(phase::save);
+        report_.validate_s = times_.seconds(phase::validate);
         log_.finish(report_);
         return report_;
     }
@@ -172,13 +173,14 @@ private:
         at_.epoch_step = 0;
         at_.inside.reset();
         metric_values values;
-        auto const begun = progress::seconds();
-        ctx_.phase("validates");
-        each_part([&](auto& part) {
-            if constexpr (requires { part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch); })
-                for (auto& v : part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch)) values.push_back(std::move(v));
-        });
-        report_.validate_s += progress::seconds() - begun;
+        {
+            auto timed = times_.time(phase::validate);
+            ctx_.phase("validates");
+            each_part([&](auto& part) {
+                if constexpr (requires { part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch); })
+                    for (auto& v : part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch)) values.push_back(std::move(v));
+            });
+        }
         log_.validated(at_, values);
         report_.history.push_back(std::move(values));
         save();

@@ -23,6 +23,7 @@ enum class phase {
     compute,  ///< forward, backward, optimizer
     comm,     ///< waiting for other ranks
     save,     ///< checkpoints
+    validate, ///< validation, its own waiting for data included
 };
 
 /// Seconds per phase. A scope charges its phase until it ends; an inner scope stops the outer one meanwhile, so phases never overlap.
@@ -52,7 +53,7 @@ private:
         since_ = now;
         current_ = next;
     }
-    std::array<double, 4> seconds_{};
+    std::array<double, 5> seconds_{};
     int current_ = -1;
     std::chrono::steady_clock::time_point since_{};
 };
@@ -77,7 +78,7 @@ struct tracked_metric {
 struct run_summary {
     std::uint64_t epochs = 0, steps = 0, skipped_steps = 0, samples = 0;
     double seconds = 0;
-    double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0;
+    double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;
     std::vector<tracked_metric> metrics{};
 };
 
@@ -95,8 +96,8 @@ inline std::string summary_table(run_summary const& s) {
     line("time", duration(s.seconds));
     if (s.seconds > 0) {
         struct part { char const* name; double seconds; };
-        auto const rest = (std::max)(0.0, s.seconds - s.data_s - s.compute_s - s.comm_s - s.save_s);
-        for (auto const& p : {part{"compute", s.compute_s}, part{"data wait", s.data_s}, part{"other ranks", s.comm_s}, part{"saving", s.save_s}, part{"other", rest}}) {
+        auto const rest = (std::max)(0.0, s.seconds - s.data_s - s.compute_s - s.comm_s - s.save_s - s.validate_s);
+        for (auto const& p : {part{"compute", s.compute_s}, part{"data wait", s.data_s}, part{"other ranks", s.comm_s}, part{"validation", s.validate_s}, part{"saving", s.save_s}, part{"other", rest}}) {
             char text[64];
             std::snprintf(text, sizeof text, "%-12s%6.1f s %6.1f %%", p.name, p.seconds, 100 * p.seconds / s.seconds);
             line("", text);

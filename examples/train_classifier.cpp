@@ -38,7 +38,7 @@ struct settings {
 
 static void train_on(ps::dist::context& ctx, settings const& s) {
     auto const pixels = ps::map([](auto&& sample) { return example{std::move(sample).image(), sample.integer("cls")}; });
-    auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}});
+    auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}, .layout = ps::tensor::layout::channels_last});
 
     auto data = ps::shard_list(s.data + "/train-{0000..0066}.tar") | ps::shuffle_shards() | ps::split_by_rank(ctx.world()) | ps::read_tar()
               | ps::shuffle(s.window)
@@ -49,7 +49,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
 
     train::seed_generators(s.seed);
     auto net = fashion_network();
-    auto const steps = data.world_max().value_or(0) / static_cast<std::uint64_t>(s.accumulate) * s.epochs;
+    auto const windows = (data.world_max().value() + static_cast<std::uint64_t>(s.accumulate) - 1) / static_cast<std::uint64_t>(s.accumulate);
 
     auto loss = [](auto& model, auto const& b) {
         return train::loss_sum{at::cross_entropy_loss(model->forward(b.image).to(at::kFloat), b.label, {}, at::Reduction::Sum), b.weight()};
@@ -62,7 +62,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
                 | train::fit(ctx, net, train::adamw(net, {.lr = s.lr, .weight_decay = 0.05}), loss,
                              {.epochs = s.epochs, .seed = s.seed, .accumulate = s.accumulate,
                               .precision = s.fp32 ? train::precision::fp32 : train::precision::automatic,
-                              .schedule = train::warmup(100) * train::cosine(static_cast<double>(steps)),
+                              .schedule = train::warmup(100) * train::cosine(static_cast<double>(windows * s.epochs)),
                               .checkpoint = s.checkpoint, .save_every = s.save_every,
                               .resume = s.resume ? train::resume::if_possible : train::resume::never,
                               .csv = s.csv, .quiet = s.quiet},
@@ -76,8 +76,8 @@ int main(int argc, char** argv) {
         CLI::App app{"Trains a small convolutional network on Fashion-MNIST in WebDataset shards; --nproc=N starts N ranks."};
         app.add_option("--data", s.data, "folder of the shards")->capture_default_str();
         app.add_option("--epochs", s.epochs, "passes over the training set")->capture_default_str();
-        app.add_option("--batch", s.batch, "samples per rank and micro-batch")->capture_default_str();
-        app.add_option("--accumulate", s.accumulate, "micro-batches per optimizer step")->capture_default_str();
+        app.add_option("--batch", s.batch, "samples per rank and micro-batch")->check(CLI::PositiveNumber)->capture_default_str();
+        app.add_option("--accumulate", s.accumulate, "micro-batches per optimizer step")->check(CLI::PositiveNumber)->capture_default_str();
         app.add_option("--window", s.window, "samples the shuffle mixes over")->capture_default_str();
         app.add_option("--lr", s.lr, "highest learning rate")->capture_default_str();
         app.add_option("--seed", s.seed, "of weights, order and augmentation")->capture_default_str();

@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ps = penstock;
@@ -123,9 +124,9 @@ void measure(ps::dist::context& ctx, int argc, char** argv) {
 
 int main(int argc, char** argv) {
     if (!std::getenv("PENSTOCK_BENCH_RANKS")) {  // the outer program: one job per number of ranks
-        auto const json = argc > 1 && std::string(argv[1]) == "--json" ? std::string(" --json") : std::string();
+        char const* json = argc > 1 && std::string_view(argv[1]) == "--json" ? " --json" : "";
         for (auto const* ranks : {"1", "2"})
-            if (std::system(("PENSTOCK_BENCH_RANKS=1 '" + std::string(argv[0]) + "' --nproc=" + ranks + json).c_str()) != 0) return 1;
+            if (std::system(ps::message("PENSTOCK_BENCH_RANKS=1 '", argv[0], "' --nproc=", ranks, json).c_str()) != 0) return 1;
         return 0;
     }
     return ps::dist::run(argc, argv, [](ps::dist::context& ctx, int count, char** arguments) { measure(ctx, count, arguments); });

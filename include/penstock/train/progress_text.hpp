@@ -25,7 +25,7 @@ struct progress_view {
 /// 1234567 -> "1,234,567"
 inline std::string grouped(std::uint64_t n) {
     auto text = std::to_string(n);
-    for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), ",");
+    for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), 1, ',');
     return text;
 }
 

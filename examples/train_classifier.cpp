@@ -14,8 +14,10 @@
 #include <CLI/CLI.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 namespace ps = penstock;
@@ -36,7 +38,18 @@ struct settings {
     bool resume = false, fp32 = false, quiet = false;
 };
 
+// A run from the beginning wants an empty folder: the one before becomes <folder>.old, and what was there goes.
+static void make_room(ps::dist::context& ctx, std::filesystem::path const& folder) {
+    if (ctx.rank() == 0 && std::filesystem::exists(folder)) {
+        auto const old = std::filesystem::path(folder.string() + ".old");
+        std::filesystem::remove_all(old);
+        std::filesystem::rename(folder, old);
+    }
+    ctx.barrier();
+}
+
 static void train_on(ps::dist::context& ctx, settings const& s) {
+    if (!s.resume) make_room(ctx, s.checkpoint);
     auto const pixels = ps::map([](auto&& sample) { return example{std::move(sample).image(), sample.integer("cls")}; });
     auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}, .layout = ps::tensor::layout::channels_last});
 
@@ -67,7 +80,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
                               .resume = s.resume ? train::resume::if_possible : train::resume::never,
                               .csv = s.csv, .quiet = s.quiet},
                              train::validate(std::move(held_out), accuracy));
-    if (ctx.rank() == 0 && !report.stopped) std::printf("test accuracy %.2f %%\n", 100 * report.last("accuracy"));
+    if (ctx.rank() == 0 && std::isfinite(report.last("accuracy"))) std::printf("test accuracy %.2f %%\n", 100 * report.last("accuracy"));
 }
 
 int main(int argc, char** argv) {

@@ -13,6 +13,7 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/durable_file.hpp
     train/engine.hpp
     train/fit.hpp
+    train/fit_agreement.hpp
     train/fit_checkpoints.hpp
     train/fit_log.hpp
     train/fit_options.hpp
@@ -22,7 +23,6 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/load_checkpoint.hpp
     train/loss.hpp
     train/manifest.hpp
-    train/metrics.hpp
     train/module.hpp
     train/named.hpp
     train/optimizer.hpp

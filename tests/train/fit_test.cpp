@@ -11,7 +11,9 @@
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
 
+#include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -145,11 +147,11 @@ TEST_CASE("fit: a loss that is not finite ends the run, or its step", "[unit][fi
     auto text = alone([&](ps::dist::context& ctx) {
         (void)(ps::pipeline(batches{.bad_at = 2}) | train::fit(ctx, net, train::sgd(net), loss, quiet({.log_every = 4})));
     });
-    CHECK(text.find("at or shortly before step 4") != text.npos);
+    CHECK(text.find("inf or NaN at or shortly before step 4") != text.npos);
     CHECK(text.find("HINT") != text.npos);
 
     train::fit_report report;
-    auto good = torch::nn::Sequential(torch::nn::Linear(3, 2));
+    auto good = model();
     text = alone([&](ps::dist::context& ctx) {
         report = ps::pipeline(batches{.bad_at = 2}) | train::fit(ctx, good, train::sgd(good), loss, quiet({.nonfinite = train::nonfinite::skip, .log_every = 4}));
     });
@@ -157,6 +159,7 @@ TEST_CASE("fit: a loss that is not finite ends the run, or its step", "[unit][fi
     CHECK(report.steps == 8);
     CHECK(report.skipped == 1);
     CHECK(at::isfinite(weights(good)).all().item<bool>());
+    CHECK(at::isfinite(good->named_buffers()["1.running_mean"]).all().item<bool>());
 }
 
 TEST_CASE("fit: stopped after max_steps, it goes on from its checkpoint", "[unit][fit]") {
@@ -180,6 +183,54 @@ TEST_CASE("fit: stopped after max_steps, it goes on from its checkpoint", "[unit
     CHECK(text.find("there is none") != text.npos);
 }
 
+TEST_CASE("fit: a checkpoint after the last step of an epoch can be resumed", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    train::fit_report first, second;
+    auto const run = [&](std::uint64_t epochs, std::uint64_t most, train::resume from, train::fit_report& out) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = model();
+            out = ps::pipeline(batches{}) | train::fit(ctx, net, train::adamw(net, {.lr = 0.01}), loss,
+                                                       quiet({.epochs = epochs, .checkpoint = folder.path("run"), .save_every = 4, .keep = 1, .resume = from, .log_every = 4, .max_steps = most}));
+        });
+    };
+    CHECK(run(2, 8, train::resume::never, first) == "");  // 8 batches: the limit falls on the epoch's edge, which is taken first
+    CHECK(first.epochs == 1);
+    CHECK(first.stopped);
+    CHECK(run(2, 0, train::resume::required, second) == "");
+    CHECK(second.steps == 16);
+    CHECK(run(2, 0, train::resume::required, second) == "");  // nothing left to train
+    CHECK(second.steps == 16);
+    CHECK(std::isnan(second.last("accuracy")));
+    CHECK(run(2, 0, train::resume::never, second).find("holds checkpoints of an earlier run") != std::string::npos);
+}
+
+TEST_CASE("fit: weights spoiled by a loss that is not finite are not saved", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const text = alone([&](ps::dist::context& ctx) {
+        auto net = model();
+        (void)(ps::pipeline(batches{.bad_at = 3}) | train::fit(ctx, net, train::sgd(net), loss, quiet({.checkpoint = folder.path("run"), .save_every = 2, .log_every = 100})));
+    });
+    CHECK(text.find("inf or NaN at or shortly before step 4") != text.npos);
+    CHECK(train::list_checkpoints(folder.path("run")).front().step == 2);
+}
+
+TEST_CASE("fit: ranks with other options are refused", "[unit][fit]") {
+    auto const failures = ps::test::on_ranks(2, [&](ps::dist::context& ctx) {
+        auto net = model();
+        (void)(ps::pipeline(batches{}) | train::fit(ctx, net, train::sgd(net), loss, quiet({.seed = static_cast<std::uint64_t>(ctx.rank())})));
+    });
+    CHECK(failures[0].find("different options or data; rank 0 has: epochs 1, seed 0") != std::string::npos);
+    CHECK(failures[1].find("different options or data; rank 1 has: epochs 1, seed 1") != std::string::npos);
+}
+
+TEST_CASE("fit: a source that cannot be rewound, or holds nothing, is named", "[unit][fit]") {
+    auto const text = alone([&](ps::dist::context& ctx) {
+        auto net = model();
+        (void)(ps::pipeline(batches{.n = 0}) | train::fit(ctx, net, train::sgd(net), loss, quiet({})));
+    });
+    CHECK(text.find("no rank has a sample in epoch 1") != text.npos);
+}
+
 TEST_CASE("validate: every sample counts once, and training goes on as before", "[unit][fit]") {
     std::vector<train::metric_values> seen(2);
     std::vector<bool> training, kept;
@@ -188,7 +239,7 @@ TEST_CASE("validate: every sample counts once, and training goes on as before", 
         auto net = model();
         auto const mine = at::full({8}, static_cast<double>(ctx.rank()), at::kFloat);
         net->named_buffers()["1.running_mean"].copy_(mine);
-        auto data = ps::pipeline(batches{.n = ctx.rank() == 0 ? 5 : 0});  // rank 1 has nothing to validate on
+        auto data = ps::pipeline(batches{.n = ctx.rank() == 1 ? 5 : 0});  // rank 0 has nothing to validate on
         auto metrics = [](auto&, auto const& b) {
             return std::vector<train::metric>{{"share", at::ones({}) * static_cast<double>(b.size()), static_cast<double>(b.size())}, {"positive", (b.y == 1).sum(), b.weight()}};
         };
@@ -202,6 +253,8 @@ TEST_CASE("validate: every sample counts once, and training goes on as before", 
     CHECK(seen[0].size() == 2);
     CHECK(seen[0][0].second == 1.0);
     CHECK((seen[0][1].second > 0 && seen[0][1].second < 1));
+    CHECK(seen[0][0].first == "share");
+    CHECK(seen[0][1].first == "positive");
     CHECK(seen[1].size() == 2);
     CHECK(seen[1][1].second == seen[0][1].second);
     CHECK(training == std::vector<bool>{true, true});

@@ -37,10 +37,10 @@ public:
         : ctx_(&ctx), model_(&model), optimizer_(&opt), options_(o), parallel_(ctx, as_module(model), o.parallel) {}
 
     /// Forward and backward of every micro-batch; returns this rank's sum of losses, on the device. All ranks must call it, with the
-    /// same `global_weight` > 0; a rank without samples only takes part in the reduction.
+    /// same `global_weight` > 0; a rank whose samples weigh nothing only takes part in the reduction.
     template <class Loss, std::ranges::forward_range Batches>
     at::Tensor gradients(Loss& loss, Batches const& batches, double global_weight) {
-        auto const filled = [](auto const& b) { return b.size() != 0; };
+        auto const filled = [](auto const& b) { return b.size() != 0 && b.weight() > 0; };
         auto left = std::ranges::count_if(batches, filled);
         auto const factor = static_cast<double>(ctx_->world_size()) / global_weight;
         if (left == 0) {

@@ -2,18 +2,25 @@
 #pragma once
 
 #include <penstock/core/errors.hpp>        // defines: config_error, message
-#include <penstock/core/stage.hpp>         // defines: terminal, resumable
+#include <penstock/core/stage.hpp>         // defines: terminal, resettable, resumable
 #include <penstock/dist/context.hpp>       // defines: dist::context
-#include <penstock/train/fit_options.hpp>  // defines: fit_options, fit_report
+#include <penstock/train/fit_options.hpp>  // defines: fit_options, fit_report, step_info, metric_values
 #include <penstock/train/fit_run.hpp>      // defines: fit_run
 #include <penstock/train/optimizer.hpp>    // defines: optimizer
 
+#include <concepts>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
 namespace penstock::train {
 
 namespace detail {
+
+/// A part does something: a member of the right name with another signature would silently never be called.
+template <class P, class Model, class Batch>
+concept fit_part = requires(P& p, step_info<Batch> const& info) { p.on_step(info); } ||
+                   requires(P& p, dist::context& ctx, Model& model) { { p.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<metric_values>; };
 
 inline void check_options(fit_options const& o) {
     if (o.epochs < 1) throw config_error("fit: .epochs must be >= 1, got 0\n  HINT: one pass over the data is one epoch");
@@ -30,7 +37,8 @@ inline void check_options(fit_options const& o) {
 /// Trains `model` on a pipeline of batches: the end of a chain.
 ///
 /// `loss(model, batch)` returns loss_sum{sum, weight}, or a mean over the batch. The gradient of a step is that of one batch holding the samples
-/// of all ranks and micro-batches. `parts` are validate(...) and any object with `on_step(step_info)` or `on_epoch(...)`.
+/// of all ranks and micro-batches. `parts` are validate(...) and any object with `on_step(step_info<Batch> const&)`, after every update, or
+/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch.
 ///
 /// Order    batches in the order of the pipeline; ranks agree once per step on its weight, on the end of the epoch, on stopping and saving
 /// Buffers  two windows of `accumulate` batches: the one that is trained and the next
@@ -54,6 +62,10 @@ auto fit(dist::context& ctx, Model model, Optimizer opt, Loss loss, fit_options 
         static_assert(batches, "fit: the pipeline must yield batches with weight() and size(). HINT: end it with batch(n) | to_device(ctx)");
         if constexpr (!batches) return fit_report{};
         else {
+            static_assert((detail::fit_part<Parts, Model, batch_type> && ...),
+                          "fit: a part must have on_step(step_info<Batch> const&) or on_epoch(dist::context&, Model&, precision, seed, epochs_done) -> metric_values");
+            if (!resettable<Data> && o.epochs > 1)
+                throw config_error(message("fit: .epochs = ", o.epochs, " needs a pipeline that can be reset; the source of this one cannot\n  HINT: give the source reset(epoch), or train one epoch"));
             if (!resumable<Data> && !o.checkpoint.empty())
                 throw config_error("fit: .checkpoint needs a pipeline that can be saved; a stage of this one cannot\n  HINT: give the stage save and load, or leave .checkpoint out");
             return fit_run<Data, Model, Optimizer, Loss, decltype(parts)>(ctx, data, model, opt, loss, parts, o)();

@@ -1,7 +1,7 @@
 // Implements: fit_saver, a run of fit into checkpoints and out of them.
 #pragma once
 
-#include <penstock/core/errors.hpp>            // defines: state_error, message
+#include <penstock/core/errors.hpp>            // defines: config_error, state_error, message
 #include <penstock/core/state.hpp>             // defines: state
 #include <penstock/dist/context.hpp>           // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>     // defines: dist::mean_buffers
@@ -68,8 +68,15 @@ public:
     /// Restores weights, optimizer and position from the newest complete checkpoint, as the options say; false: start from the beginning.
     /// Before the engine is built. Sentences about checkpoints that were passed over go to `notes`.
     bool load(fit_position& at, std::vector<std::string>& notes) {
-        if (!on() || o_.resume == resume::never) return false;
+        if (!on()) return false;
         ctx_.collective_phase("loads a checkpoint");
+        if (o_.resume == resume::never) {
+            bool const used = ctx_.rank() == 0 && !list_checkpoints(o_.checkpoint).empty();
+            if (peers_of(ctx_).any(used))
+                throw config_error(message("fit: '", o_.checkpoint, "' holds checkpoints of an earlier run, and .resume is never",
+                                           "\n  HINT: .resume = resume::if_possible continues it; else name another folder, or move this one away"));
+            return false;
+        }
         auto found = load_checkpoint(o_.checkpoint, peers_of(ctx_));
         if (!found) {
             if (o_.resume == resume::if_possible) return false;
@@ -87,7 +94,7 @@ public:
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
         for (auto const& [name, t] : s.rank)
-            if (name == "loss.sum") at.loss = t.to(ctx_.device());
+            if (name == "loss.sum" && at.weight > 0) at.loss = t.to(ctx_.device());
         if (!s.pipeline.empty()) at.inside = state::parse(s.pipeline);
         rank_ = std::move(s.rank);
         notes.push_back(message("resumed from ", found->directory.string()));
@@ -109,7 +116,7 @@ public:
         if (!on()) return;
         ctx_.collective_phase("saves a checkpoint");
         snapshot s{.step = at.step, .epoch = at.epoch, .samples = at.samples, .chain = chain_};
-        s.model = distinct_parameters();
+        s.model = parameters();
         for (auto& b : dist::mean_buffers(ctx_, model_)) s.model.push_back(std::move(b));
         s.optim = optimizer_.read();
         s.rank = save_generators();
@@ -129,7 +136,7 @@ public:
 private:
     static constexpr std::string_view buffer = "buffer.";
 
-    named_tensors distinct_parameters() const {
+    named_tensors parameters() const {  // frozen ones too, under every name
         named_tensors all;
         for (auto const& kv : model_.named_parameters())
             if (kv.value().defined()) all.emplace_back(kv.key(), kv.value());

@@ -1,4 +1,4 @@
-// Implements: fit_options, step_info, epoch_info and fit_report: what goes into the loop and what comes out.
+// Implements: fit_options, step_info and fit_report: what goes into the loop and what comes out.
 #pragma once
 
 #include <penstock/train/precision.hpp>  // defines: precision
@@ -6,9 +6,9 @@
 
 #include <ATen/ATen.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,7 +25,7 @@ enum class nonfinite {
 
 /// Where a run starts.
 enum class resume {
-    never,         ///< from the beginning; a folder that holds checkpoints of an earlier run is refused
+    never,         ///< from the beginning; a folder that holds checkpoints already is refused
     if_possible,   ///< from the newest complete checkpoint, or from the beginning when there is none
     required,      ///< from the newest complete checkpoint; none is an error
 };
@@ -48,7 +48,8 @@ struct fit_options {
     std::uint64_t log_every = 50;      ///< optimizer steps between log lines
     std::string csv = {};              ///< file for the metrics, a row per log step, and <file>.epochs.csv for those of validation; empty writes none
     bool quiet = false;                ///< print nothing
-    std::size_t bucket_bytes = 25u << 20;  ///< gradients are reduced in buckets of about this size
+    std::size_t bucket_bytes = 25u << 20;  ///< gradients are reduced in buckets of at most about this size
+    bool find_unused = false;          ///< parts of the model may stay unused in a step: costs one walk over the graph per step
     std::uint64_t max_steps = 0;       ///< stop (with a checkpoint) after so many optimizer steps; 0 is no limit
 };
 
@@ -71,17 +72,17 @@ struct fit_report {
     std::uint64_t epochs = 0, steps = 0, skipped = 0;
     std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
     bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
-    double loss = 0;                    ///< mean over the last log interval
+    double loss = 0;                    ///< mean over the last log interval; NaN if there was none
     std::vector<metric_values> history{};  ///< metrics by epoch, of this run
     double seconds = 0;                 ///< of this process, from the call of fit to its end
     double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;  ///< this rank's share of it
 
-    /// The last value of a metric; 0 if it was never measured.
+    /// The last value of a metric; NaN if it was never measured in this run.
     double last(std::string_view name) const {
         for (auto e = history.rbegin(); e != history.rend(); ++e)
             for (auto const& [n, v] : *e)
                 if (n == name) return v;
-        return 0;
+        return std::numeric_limits<double>::quiet_NaN();
     }
 };
 

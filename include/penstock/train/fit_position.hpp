@@ -20,8 +20,6 @@ struct fit_position {
     std::optional<state> inside{};      ///< this rank's pipeline after the last step; empty at an epoch's edge
     at::Tensor loss{};                  ///< this rank's losses since the last log line, 0-dim double; undefined: none
     double weight = 0;                  ///< global weight since the last log line
-
-    std::uint64_t skipped() const { return step - applied; }
 };
 
 }  // namespace penstock::train

@@ -2,20 +2,25 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>             // defines: epoch
+#include <penstock/core/errors.hpp>            // defines: config_error, message
 #include <penstock/core/source.hpp>            // defines: resettable, resumable, planned
 #include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
 #include <penstock/train/engine.hpp>           // defines: engine, engine_options
+#include <penstock/train/fit_agreement.hpp>    // defines: agree_on_run, run_identity
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
 #include <penstock/train/fit_log.hpp>          // defines: fit_log
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
+#include <penstock/train/restore.hpp>          // defines: restore
 #include <penstock/train/signals.hpp>          // defines: stop_signals
 #include <penstock/train/summary.hpp>          // defines: time_split, phase
 #include <penstock/train/window.hpp>           // defines: window, window_reader
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -50,11 +55,13 @@ public:
         auto const begun = progress::seconds();
         apply(precision_.precision);
         as_module(model_).train();
+        agree_on_run(ctx_, identity());
         bool const resumed = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
         engine_type step(ctx_, model_, optimizer_, engine_options_of());
         saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
+        if (resumed && at_.epoch >= o_.epochs) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
         log_.start(at_, resumed, precision_, notes_);
-        if (!resumed) save();  // the folder is tried before the first step, and from here on the newest checkpoint is of this run
+        if (!resumed) save();  // the folder is tried before the first step
         while (at_.epoch < o_.epochs && !report_.stopped) {
             run_epoch(step);
             if (!report_.stopped) end_epoch();
@@ -79,7 +86,16 @@ private:
         return {.precision = precision_.precision,
                 .clip_norm = o_.clip_norm,
                 .skip_nonfinite = o_.nonfinite == nonfinite::skip,
-                .parallel = {.bucket_cap_bytes = static_cast<std::int64_t>(o_.bucket_bytes)}};
+                .parallel = {.bucket_cap_bytes = static_cast<std::int64_t>(o_.bucket_bytes),
+                             .first_bucket_bytes = static_cast<std::int64_t>((std::min)(o_.bucket_bytes, std::size_t{1} << 20)),
+                             .find_unused = o_.find_unused}};
+    }
+    std::string identity() const {
+        std::optional<state> where;
+        std::optional<std::uint64_t> batches;
+        if constexpr (resumable<Data>) where = data_.save();
+        if constexpr (planned<Data>) batches = data_.world_max();
+        return run_identity(o_, precision_.precision, where, batches);
     }
     std::string chain() const {
         if constexpr (resumable<Data>) return chain_of(data_.save());
@@ -94,17 +110,21 @@ private:
         log_.epoch(steps_per_epoch());
         window_reader<Data> reader(data_, o_.accumulate, saver_.on());
         auto w = pull(reader);
-        auto sent = send(w, at_.step);
+        auto sent = send(w, true);
         while (true) {
             auto const all = agree(sent);
             if (all.control[0] != 0)
                 throw config_error(message("fit: ", all.control[0], " of ", ctx_.world_size(), " ranks begin the epoch without a sample; all ", ctx_.world_size(), " ranks have ", all.samples, " samples to begin with",
                                            "\n  HINT: start fewer ranks than there are samples, or give the shard list more shards"));
-            if (all.want_save != 0 || all.want_stop != 0) save();
-            report_.stopped = all.want_stop != 0;
-            if (report_.stopped || all.has_data == 0) return;
+            if (all.has_data == 0 && at_.epoch_step == 0)
+                throw config_error(message("fit: no rank has a sample in epoch ", at_.epoch + 1, "\n  HINT: is the data empty, or its source used up? A source must be reset for every epoch"));
+            bool const edge = all.has_data == 0;
+            bool const limit = !edge && o_.max_steps != 0 && at_.step >= o_.max_steps;  // the same on all ranks: no need to ask
+            report_.stopped = all.want_stop != 0 || limit;
+            if (all.want_save != 0 || report_.stopped) save();
+            if (report_.stopped || edge) return;
             auto next = pull(reader);
-            sent = send(next, at_.step + 1);
+            sent = send(next, false);
             train(step, w, all);
             if (o_.save_every != 0 && at_.step % o_.save_every == 0) save();
             w = std::move(next);
@@ -123,16 +143,15 @@ private:
         ctx_.phase("waits for data");
         return reader.next();
     }
-    /// `step` is what the step counter will be when the answer is read.
-    dist::packet_handle send(window<batch_type> const& w, std::uint64_t step) {
+    dist::packet_handle send(window<batch_type> const& w, bool first) {
         auto const signal = signals_ ? signals_->received() : 0;
         if (signal == SIGUSR1) signals_->clear(signal);
         return dist::start(ctx_, {.weight = w.weight,
                                   .samples = static_cast<std::int64_t>(w.samples),
                                   .has_data = !w.empty(),
-                                  .want_stop = (signal != 0 && signal != SIGUSR1) || (o_.max_steps != 0 && step >= o_.max_steps),
+                                  .want_stop = signal != 0 && signal != SIGUSR1,
                                   .want_save = signal == SIGUSR1,
-                                  .control = {planned<Data> && at_.epoch_step == 0 && step == at_.step && w.samples == 0, 0, 0, 0}});
+                                  .control = {planned<Data> && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, 0, 0, 0}});
     }
     dist::packet_sum agree(dist::packet_handle& sent) {
         auto timed = times_.time(phase::comm);
@@ -147,10 +166,13 @@ private:
             auto timed = times_.time(phase::compute);
             ctx_.step(at_.step);
             ctx_.phase("computes");
+            auto const before = o_.nonfinite == nonfinite::skip ? buffers_now() : named_tensors{};
             loss = step.gradients(loss_, w.batches, all.weight);
             auto const norm = step.apply(rate);
-            bool const skipped = o_.nonfinite == nonfinite::skip && !norm.isfinite().template item<bool>();
-            if (!skipped) {
+            ctx_.phase("finishes the step");
+            if (o_.nonfinite == nonfinite::skip && !norm.isfinite().template item<bool>()) {
+                restore(before, buffers_of(as_module(model_)), "buffers");  // running means saw the bad batch too
+            } else {
                 ++at_.applied;
                 at_.loss = at_.loss.defined() ? at_.loss + loss : loss;
                 at_.weight += all.weight;
@@ -161,34 +183,42 @@ private:
         at_.samples += static_cast<std::uint64_t>(all.samples);
         at_.inside = std::move(w.after);
         step_info<batch_type> const info{.step = at_.step, .epoch = at_.epoch, .batches = w.batches, .loss = loss, .weight = all.weight, .lr = optimizer_.lr() * rate};
+        ctx_.phase("runs on_step");
         each_part([&](auto& part) {
             if constexpr (requires { part.on_step(info); }) part.on_step(info);
         });
-        log_.step(at_, info.lr);
+        log_.step(at_, lr_ = info.lr);
+    }
+    named_tensors buffers_now() {
+        named_tensors copies;
+        for (auto const& [name, b] : buffers_of(as_module(model_))) copies.emplace_back(name, b.clone());
+        return copies;
     }
 
     void end_epoch() {
-        log_.flush(at_, optimizer_.lr() * o_.schedule(static_cast<double>(at_.applied)));
+        log_.flush(at_, lr_);
         ++at_.epoch;
         at_.epoch_step = 0;
         at_.inside.reset();
-        metric_values values;
+        std::vector<metric_values> by_part;
         {
             auto timed = times_.time(phase::validate);
             ctx_.phase("validates");
             each_part([&](auto& part) {
                 if constexpr (requires { part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch); })
-                    for (auto& v : part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch)) values.push_back(std::move(v));
+                    by_part.push_back(part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch));
             });
         }
-        log_.validated(at_, values);
-        report_.history.push_back(std::move(values));
+        log_.validated(at_, by_part);
+        auto& all = report_.history.emplace_back();
+        for (auto& values : by_part) all.insert(all.end(), values.begin(), values.end());
         save();
     }
 
     void save() {
         if (!saver_.on()) return;
         auto timed = times_.time(phase::save);
+        log_.check(at_);  // what a loss that is not finite has spoiled must not push out a good checkpoint
         log_.sync();
         saver_.save(at_, notes_);
         log_.tell(notes_);
@@ -211,6 +241,7 @@ private:
     std::optional<stop_signals> signals_;
     fit_position at_{};
     fit_report report_{};
+    double lr_ = 0;  // of the last step
     std::vector<std::string> notes_;
     fit_saver saver_;
     fit_log log_;

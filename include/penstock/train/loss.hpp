@@ -32,7 +32,11 @@ at::Tensor summed(Loss& loss, Model& model, Batch const& batch) {
                                        "\n  HINT: return loss_sum{sum, b.weight()}, and give the items their weights before batch()"));
         return std::move(l.sum);
     } else {
-        return loss(model, batch) * batch.weight();
+        at::Tensor mean = loss(model, batch);
+        if (mean.dim() != 0)
+            throw config_error(message("fit: loss(model, batch) must return a 0-dim tensor, the mean over the batch, got shape ", mean.sizes(),
+                                       "\n  HINT: reduce it by Mean, or return loss_sum{sum, b.weight()}"));
+        return mean * batch.weight();
     }
 }
 

@@ -16,7 +16,7 @@ namespace penstock::train {
 
 /// While alive, the process finishes its step when it is asked to stop; the former handlers come back afterwards.
 ///
-/// Order    the last signal counts; a second SIGINT ends the process at once, as without a handler
+/// Order    the last signal counts, but SIGUSR1 never displaces another one; a second SIGINT ends the process at once, as without a handler
 /// Buffers  one number
 /// Resume   no state
 /// Threads  handlers only store into lock-free atomics; received() may be called from any thread
@@ -62,6 +62,12 @@ private:
     }
     static void on_signal(int number) {
         int const saved = errno;
+        if (number == SIGUSR1) {  // asks for less than the others: it must not hide one that was not read yet
+            int none = 0;
+            last().compare_exchange_strong(none, number);
+            errno = saved;
+            return;
+        }
         if (last().exchange(number, std::memory_order_relaxed) == SIGINT && number == SIGINT) {
             ::signal(SIGINT, SIG_DFL);  // delivered when this handler returns: SIGINT is blocked inside it
             ::raise(SIGINT);

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>           // defines: epoch
-#include <penstock/core/errors.hpp>          // defines: config_error, message
+#include <penstock/core/errors.hpp>          // defines: config_error
+#include <penstock/core/source.hpp>          // defines: resettable
 #include <penstock/dist/context.hpp>         // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>   // defines: mean_buffers, buffers_for_now
 #include <penstock/train/fit_options.hpp>    // defines: metric_values
@@ -14,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,20 +33,43 @@ struct metric {
 /// Evaluation mode for a scope: modules in eval(), buffers averaged over the ranks, no gradients; afterwards all is as it was.
 class [[nodiscard]] evaluation_scope {
 public:
-    evaluation_scope(dist::context& ctx, torch::nn::Module& model) : buffers_(model, dist::mean_buffers(ctx, model)) {
-        for (auto const& m : model.modules()) training_.emplace_back(m, m->is_training());
+    evaluation_scope(dist::context& ctx, torch::nn::Module& model) : buffers_(model, dist::mean_buffers(ctx, model)), top_(model), top_training_(model.is_training()) {
+        for (auto const& m : model.modules(/*include_self=*/false)) training_.emplace_back(m, m->is_training());
         model.eval();
     }
     evaluation_scope(evaluation_scope const&) = delete;
     ~evaluation_scope() {
+        top_.train(top_training_);
         for (auto const& [m, on] : training_) m->train(on);  // children come after their parents, so each ends with its own flag
     }
 
 private:
     at::NoGradGuard no_grad_;
     dist::buffers_for_now buffers_;
+    torch::nn::Module& top_;
+    bool top_training_;
     std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> training_;
 };
+
+namespace detail {
+
+/// A rank without samples does not know the names of the metrics: it holds zeros, and the maximum of the bytes is the text of the others.
+inline void agree_on_names(dist::context& ctx, std::vector<std::string>& names) {
+    std::string text;
+    for (auto const& n : names) text += n + '\n';
+    auto size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
+    ctx.all_reduce(size, c10d::ReduceOp::MAX);
+    text.resize(static_cast<std::size_t>(size.item<std::int64_t>()), '\0');
+    if (text.empty()) return;
+    auto bytes = at::empty({size.item<std::int64_t>()}, at::kByte);
+    std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+    ctx.all_reduce(bytes, c10d::ReduceOp::MAX);
+    text.assign(static_cast<char const*>(bytes.const_data_ptr()), text.size());
+    names.clear();
+    for (std::size_t from = 0, end = 0; (end = text.find('\n', from)) != text.npos; from = end + 1) names.push_back(text.substr(from, end - from));
+}
+
+}  // namespace detail
 
 /// Sums up metrics(model, batch) over a pipeline and over all ranks: every sample counts once, by its weight, however the ranks share them.
 template <class Data, class Model, class Metrics>
@@ -66,17 +91,13 @@ metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& me
             ++i;
         }
     }
-    // A rank without samples does not know the names; their number is agreed first.
-    auto count = at::full({1}, static_cast<std::int64_t>(names.size()), at::kLong);
-    ctx.all_reduce(count, c10d::ReduceOp::MAX);
-    auto const n = static_cast<std::size_t>(count.template item<std::int64_t>());
-    sums.resize(2 * n);
+    detail::agree_on_names(ctx, names);
+    sums.resize(2 * names.size());
     auto total = at::tensor(sums, at::kDouble);
     ctx.all_reduce(total);
     auto const* t = total.template const_data_ptr<double>();
     metric_values out;
-    for (std::size_t i = 0; i != n; ++i)
-        out.emplace_back(i < names.size() ? names[i] : message("metric", i), t[2 * i + 1] == 0 ? 0.0 : t[2 * i] / t[2 * i + 1]);
+    for (std::size_t i = 0; i != names.size(); ++i) out.emplace_back(names[i], t[2 * i] / t[2 * i + 1]);  // NaN where nothing was measured
     return out;
 }
 
@@ -90,7 +111,7 @@ struct validation {
     template <class Model>
     metric_values on_epoch(dist::context& ctx, Model& model, precision p, std::uint64_t seed, std::uint64_t epochs_done) {
         if (epochs_done % every != 0) return {};
-        if constexpr (requires { data.reset(penstock::epoch{}); }) data.reset(penstock::epoch::of(seed, epochs_done - 1));
+        data.reset(penstock::epoch::of(seed, epochs_done - 1));
         return evaluate(ctx, data, model, metrics, p);
     }
 };
@@ -110,6 +131,7 @@ struct validate_options {
 ///     fit(ctx, net, adamw(net), loss, {.epochs = 8}, validate(std::move(val), metrics))    // report.last("accuracy")
 template <class Data, class Metrics>
 auto validate(Data data, Metrics metrics, validate_options o = {}) {
+    static_assert(resettable<Data>, "validate(data, metrics): data must be a pipeline that can be reset, since it runs again every epoch. HINT: read it from shards or from_vector");
     if (o.every < 1) throw config_error("validate(data, metrics, {.every}): every must be >= 1, got 0\n  HINT: leave validate out to never validate");
     return validation<Data, Metrics>{std::move(data), std::move(metrics), o.every};
 }

@@ -1,5 +1,4 @@
 #include <penstock/train/csv_log.hpp>
-#include <penstock/train/metrics.hpp>
 
 #include "files.hpp"
 
@@ -12,41 +11,6 @@
 namespace train = penstock::train;
 using test::error_of;
 using test::has;
-
-TEST_CASE("metric_sums: means are weighted", "[unit][metrics]") {
-    train::metric_sums sums({"loss", "accuracy", "never"}, at::kCPU);
-    sums.add("loss", at::scalar_tensor(8.0).requires_grad_(), 4);
-    sums.add("loss", at::scalar_tensor(1.0), at::scalar_tensor(1.0));
-    sums.add("accuracy", 3.0, 4.0);
-    auto const means = sums.means();
-    REQUIRE(means.size() == 3);
-    CHECK(means[0].first == "loss");
-    CHECK(means[0].second == Approx(9.0 / 5));
-    CHECK(means[1].second == Approx(0.75));
-    CHECK(std::isnan(means[2].second));
-    CHECK_FALSE(sums.packet().requires_grad());
-
-    auto packet = sums.packet();
-    packet.mul_(2);  // as an all-reduce over two equal ranks: in place, the mean stays
-    CHECK(sums.means()[0].second == Approx(9.0 / 5));
-    sums.clear();
-    CHECK(std::isnan(sums.means()[0].second));
-}
-
-TEST_CASE("metric_sums: many small weights do not get lost", "[unit][metrics]") {
-    train::metric_sums sums({"x"}, at::kCPU);
-    sums.add("x", 3e8, 1e8);
-    for (int i = 0; i < 100; ++i) sums.add("x", at::scalar_tensor(3.0f), 1);
-    CHECK(sums.means()[0].second == 3.0);
-}
-
-TEST_CASE("metric_sums: unknown and repeated names are named", "[unit][metrics]") {
-    CHECK(has(error_of<penstock::config_error>([] { train::metric_sums({"a", "b", "a"}, at::kCPU); }), "'a' twice"));
-    train::metric_sums sums({"a", "b"}, at::kCPU);
-    auto const text = error_of<penstock::config_error>([&] { sums.add("c", 1.0, 1.0); });
-    CHECK(has(text, "got 'c'"));
-    CHECK(has(text, "HINT: declared are: a b"));
-}
 
 TEST_CASE("csv_log: rows in the shortest exact form", "[unit][csv_log]") {
     test::scratch dir;

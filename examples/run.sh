@@ -17,7 +17,11 @@ idx=${PENSTOCK_IDX:-/usr/share/datasets/fashion-mnist}
 ranks=${PENSTOCK_NPROC:-2}
 
 case "${1:-}" in
-    -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help)
+        sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+        if [[ -x $build/examples/train_classifier ]]; then "$build/examples/train_classifier" --help; else echo "(the trainer's own flags: after the first run)"; fi
+        exit 0
+        ;;
 esac
 
 say() { printf 'examples/run.sh: %s\n' "$*"; }

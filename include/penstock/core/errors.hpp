@@ -42,7 +42,7 @@ struct place {
     std::optional<std::uint64_t> sample{};    ///< id of the sample, see keyed<T>
 };
 
-/// What kind of failure a stage met: `content` may be skipped by on_error, `io` is retried and then fatal.
+/// What kind of failure a stage met.
 enum class fault {
     content,  ///< damaged format, wrong checksum, undecodable bytes
     io,       ///< the operating system or the network refused

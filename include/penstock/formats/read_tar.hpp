@@ -19,7 +19,7 @@ namespace penstock {
 /// What counting does with a shard that is damaged.
 enum class damaged_shards {
     refuse,      ///< building the pipeline fails and names the shard
-    read_up_to,  ///< what lies before the damage is planned, and the damage takes one place behind it: there it is thrown, in order, for on_error to skip
+    read_up_to,  ///< what lies before the damage is planned, and the damage takes one place behind it: there it is thrown, in order
 };
 
 struct read_tar_options {
@@ -91,7 +91,7 @@ inline std::uint64_t planned_samples(std::string const& path, io::opener const& 
             return walker.index() + 1;
         }
     } catch (damaged_shard const& e) {
-        refuse_shard(e, "write or copy the shard again, take it off the list, or read it up to there: read_tar({.damaged = damaged_shards::read_up_to}) | on_error(...)");
+        refuse_shard(e, "write or copy the shard again, or take it off the list");
     } catch (stage_error const& e) {
         refuse_shard(e, "look for the shard and its permissions, or take it off the list");
     }

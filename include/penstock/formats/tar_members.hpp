@@ -226,14 +226,14 @@ private:
     static std::string_view hint(damage what) {
         switch (what) {
             case damage::truncated:
-            case damage::missing_end: return "the shard is incomplete: copy or download it again; on_error(skip) gives up its rest";
+            case damage::missing_end: return "the shard is incomplete: copy or download it again";
             case damage::compressed: return "unpack it first (gzip -d, xz -d, zstd -d): plain shards can be read from any sample on";
             case damage::unsupported: return "write the shard again without --sparse, --multi-volume and hard links";
-            case damage::duplicate_field: return "each file of a sample needs its own extension, compared in lower case; on_error(skip) drops the sample";
+            case damage::duplicate_field: return "each file of a sample needs its own extension, compared in lower case";
             case damage::reserved_field: return "extensions that start with two underscores are reserved; rename the member";
             case damage::returning_key: return "files of one sample must follow each other; sort the shard by name";
             case damage::index_mismatch: return "the shard was rewritten after it was indexed: remove the index, or name the old shard";
-            default: return "write the shard again from its source; on_error(skip) gives up its rest";
+            default: return "write the shard again from its source";
         }
     }
 

@@ -1,4 +1,4 @@
-// expect: the left side of | is no pipeline. HINT: wrap a container with from_range(r) or from_vector(v)
+// expect: the left side of | is no pipeline. HINT: wrap a container with from_vector(v); a terminal, which ends a chain, can only stand at its end
 #include <penstock/core/stage.hpp>
 
 #include <vector>

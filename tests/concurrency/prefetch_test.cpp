@@ -359,6 +359,7 @@ TEST_CASE("prefetch: tells how long the consumer waited and who was busy", "[uni
     w.before = [](std::uint64_t) { std::this_thread::sleep_for(1ms); };
     auto p = pipe(w, 20) | ps::prefetch({.items = 4, .executor = &pool});
     CHECK(rest(p).size() == 20);
+    test::eventually([&] { return p.stats()[0].items == 20; });  // while a turn runs, what the stages before it tell may be 100 ms old
     auto r = p.stats();
     REQUIRE(r.size() == 2);
     CHECK(r[0].name == "counted");

@@ -152,7 +152,7 @@ auto operator|(L&& left, R&& right) {
     using left_type = std::remove_cvref_t<L>;
     constexpr bool known = detail::startable<left_type>;
     constexpr bool movable = !std::is_lvalue_reference_v<L> || !is_pipeline<left_type>;
-    static_assert(known, "the left side of | is no pipeline. HINT: wrap a container with from_range(r) or from_vector(v)");
+    static_assert(known, "the left side of | is no pipeline. HINT: wrap a container with from_vector(v); a terminal, which ends a chain, can only stand at its end");
     static_assert(movable, "the left side of | is a named pipeline. HINT: write std::move(p) | ..., or by_ref(p) | ... to go on using it");
     if constexpr (!known || !movable || std::is_same_v<left_type, broken_chain>) return broken_chain{};
     else {

@@ -16,6 +16,7 @@
 #include <ATen/ATen.h>
 #include <torch/nn/module.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstdint>
@@ -71,7 +72,8 @@ public:
         if (!on()) return false;
         ctx_.collective_phase("loads a checkpoint");
         if (o_.resume == resume::never) {
-            bool const used = ctx_.rank() == 0 && !list_checkpoints(o_.checkpoint).empty();
+            auto const worth_keeping = [](checkpoint_entry const& e) { return e.step != 0; };  // a run that failed before its first step leaves only 0
+            bool const used = ctx_.rank() == 0 && std::ranges::any_of(list_checkpoints(o_.checkpoint), worth_keeping);
             if (peers_of(ctx_).any(used))
                 throw config_error(message("fit: '", o_.checkpoint, "' holds checkpoints of an earlier run, and .resume is never",
                                            "\n  HINT: .resume = resume::if_possible continues it; else name another folder, or move this one away"));

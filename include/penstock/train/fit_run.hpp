@@ -77,6 +77,8 @@ public:
         report_.comm_s = times_.seconds(phase::comm);
         report_.save_s = times_.seconds(phase::save);
         report_.validate_s = times_.seconds(phase::validate);
+        if (report_.stopped)
+            log_.note(message("stopped after step ", at_.step, saver_.on() ? message("; the checkpoint is saved in '", o_.checkpoint, "', .resume goes on from there") : std::string()));
         log_.finish(report_);
         return report_;
     }
@@ -114,8 +116,8 @@ private:
         while (true) {
             auto const all = agree(sent);
             if (all.control[0] != 0)
-                throw config_error(message("fit: ", all.control[0], " of ", ctx_.world_size(), " ranks begin the epoch without a sample; all ", ctx_.world_size(), " ranks have ", all.samples, " samples to begin with",
-                                           "\n  HINT: start fewer ranks than there are samples, or give the shard list more shards"));
+                throw config_error(message("fit: ", all.control[0], " of ", ctx_.world_size(), " ranks begin the epoch without a sample; there are ", all.samples, " samples for the ", ctx_.world_size(), " ranks",
+                                           "\n  HINT: start fewer ranks, or give the shard list more samples"));
             if (all.has_data == 0 && at_.epoch_step == 0)
                 throw config_error(message("fit: no rank has a sample in epoch ", at_.epoch + 1, "\n  HINT: is the data empty, or its source used up? A source must be reset for every epoch"));
             bool const edge = all.has_data == 0;

@@ -153,7 +153,7 @@ TEST_CASE("replay: a failure that does not repeat, and one that is new, are name
     auto const readable = test::error_of<ps::state_error>([&] { return repaired.load(broken.save()), 0; });
     CHECK(readable.find("ahead: pull 2 of the stage before") != readable.npos);
     CHECK(readable.find("it failed when the state was saved, and delivers sample 'k2' (id 2) now") != readable.npos);
-    CHECK(readable.find("--resume=ledger") != readable.npos);
+    CHECK(readable.find("start the epoch again") != readable.npos);
 
     auto whole = chain(20, {}, 3, 4);
     (void)ids(whole, 1);

@@ -216,7 +216,7 @@ private:
         state where;
     };
     static constexpr auto never = ~std::uint64_t{0};
-    static constexpr auto hint = "\n  HINT: the data, or the reading of it, changed since; restore it, or go on with what is left of the epoch (--resume=ledger)";
+    static constexpr auto hint = "\n  HINT: the data, or the reading of it, changed since; restore it, or start the epoch again";
 
     std::string at(std::uint64_t number) const { return message("load: ", stage_, ": pull ", number, " of the stage before: "); }
     static std::string cause() {

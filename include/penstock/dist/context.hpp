@@ -13,6 +13,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/env.h>
 #include <torch/csrc/distributed/c10d/debug.h>
 
 #include <sched.h>
@@ -49,6 +50,9 @@ public:
         launch l{.rank = rank, .world = size, .local_rank = rank, .local_world = size, .host = "127.0.0.1", .source = "in process"};
         auto s = std::make_unique<state>(std::move(l), o);
         s->store = std::move(store);
+        // c10d's flight recorder is one per process and looks its groups up before it locks: several groups on several threads crash in it
+        static std::once_flag once;
+        std::call_once(once, [] { c10::utils::set_env("TORCH_FR_BUFFER_SIZE", "0"); });
         if (size > 1) s->group = gloo_group(s->store, s->where, o.init_timeout, o.step_timeout);
         return context(std::move(s));
     }

@@ -2,14 +2,17 @@
 penstock_room(core HEADERS
   version.hpp
   core/batch_type.hpp
+  core/blame.hpp
   core/blob.hpp
   core/cover.hpp
+  core/describe.hpp
   core/dropped.hpp
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp
   core/keyed.hpp
   core/pipeline.hpp
+  core/probe.hpp
   core/random.hpp
   core/replay.hpp
   core/source.hpp

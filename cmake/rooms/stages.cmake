@@ -11,4 +11,5 @@ penstock_room(stages USES sources HEADERS
   stages/map_keyed.hpp
   stages/shuffle.hpp
   stages/take.hpp
+  stages/watch.hpp
 )

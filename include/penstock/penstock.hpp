@@ -25,6 +25,7 @@
 #include <penstock/stages/map_keyed.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/take.hpp>
+#include <penstock/stages/watch.hpp>
 
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>

@@ -1,4 +1,4 @@
-// expect: map works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()
+// expect: this stage works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()
 #include <penstock/stages/map.hpp>
 
 namespace ps = penstock;

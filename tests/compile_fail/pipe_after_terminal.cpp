@@ -4,7 +4,7 @@
 namespace ps = penstock;
 
 int main() {
-    auto pass = ps::stage([](auto input) { return input; });
+    auto pass = ps::stage("pass", [](auto input) { return input; });
     auto first = ps::terminal([](auto&& p) { return p.next(); });
 #ifndef PENSTOCK_REPAIRED
     (void)(first | pass);

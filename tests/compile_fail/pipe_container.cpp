@@ -7,6 +7,6 @@ namespace ps = penstock;
 
 int main() {
 #ifndef PENSTOCK_REPAIRED
-    (void)(std::vector{1, 2, 3} | ps::stage([](auto input) { return input; }));
+    (void)(std::vector{1, 2, 3} | ps::stage("pass", [](auto input) { return input; }));
 #endif
 }

@@ -14,7 +14,7 @@ struct ones {
 int main() {
     auto p = ps::pipeline<ones>(ones{});
 #ifndef PENSTOCK_REPAIRED
-    (void)(p | ps::stage([](auto input) { return input; }));
+    (void)(p | ps::stage("pass", [](auto input) { return input; }));
 #endif
-    (void)(std::move(p) | ps::stage([](auto input) { return input; }));
+    (void)(std::move(p) | ps::stage("pass", [](auto input) { return input; }));
 }

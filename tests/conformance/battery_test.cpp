@@ -136,7 +136,7 @@ std::set<int> caught() {
     auto const all = test::findings(test::stage_case{
         .name = "broken",
         .make = [](auto src, int workers) {
-            auto chain = std::move(src) | ps::stage([workers]<class S>(S input) { return broken<S, Fault>(std::move(input), workers); });
+            auto chain = std::move(src) | ps::stage("broken", [workers]<class S>(S input) { return broken<S, Fault>(std::move(input), workers); });
             if constexpr (Fault == 11) return hasty(std::move(chain));
             else return chain;
         },

@@ -85,8 +85,8 @@ TEST_CASE("stage: by_ref leaves the pipeline to its owner", "[unit][stage]") {
 }
 
 TEST_CASE("stage: plans pass through stages as values, sources are wrapped in a pipeline", "[unit][stage]") {
-    auto more = ps::stage([](plan p) { return plan{p.shards + 1}; });
-    auto read = ps::stage([](plan p) { return test::ints{.n = p.shards}; });
+    auto more = ps::plan_stage("more", [](plan p) { return plan{p.shards + 1}; });
+    auto read = ps::plan_stage("read", [](plan p) { return test::ints{.n = p.shards}; });
     auto p = plan{3} | more | more | read;
     STATIC_REQUIRE(ps::is_pipeline<decltype(p)>);
     CHECK((std::move(p) | sum()) == 0 + 1 + 2 + 3 + 4);
@@ -96,7 +96,7 @@ TEST_CASE("stage: plans pass through stages as values, sources are wrapped in a 
 }
 
 TEST_CASE("stage: a closure that only moves is used once", "[unit][stage]") {
-    auto chain = ps::stage([n = std::make_unique<int>(2)](auto input) mutable { return every<decltype(input)>(std::move(input), *n); }) | every_nth(2);
+    auto chain = ps::stage("every", [n = std::make_unique<int>(2)](auto input) mutable { return every<decltype(input)>(std::move(input), *n); }) | every_nth(2);
     STATIC_REQUIRE(!std::is_copy_constructible_v<decltype(chain)>);
     CHECK((test::source_of({.n = 8}) | std::move(chain)).next() == 3);
 }

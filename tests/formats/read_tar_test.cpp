@@ -513,7 +513,7 @@ TEST_CASE("read_tar: a source that is slow and fails once costs one shard's rest
     CHECK(got.covered == 10);
     CHECK(std::vector(got.ids.end() - 5, got.ids.end()) == range(5, 10));
     CHECK(p.stats().at(0).errors == 1);
-    CHECK(p.stats().at(0).busy_ns > 1'000'000);
+    CHECK(p.stats().at(0).total_ns > 1'000'000);
     m.prepare = [](auto const&, test::faulty_source& s) { s.fails = [](std::uint64_t) { return true; }; };
     auto const text = error_of<ps::config_error>([&] { (void)(ps::shard_list({"a", "b"}) | ps::read_tar({.io = m.opener()})); });
     CHECK(has(text, "a, byte 0: the test made this read fail"));

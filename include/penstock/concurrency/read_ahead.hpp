@@ -128,6 +128,7 @@ public:
         s.wait_in_ns = wait_in_ns_;
         s.wait_out_ns = wait_out_ns_;
         s.held = made_ - taken_;
+        s.threads = true;
     }
 
 private:

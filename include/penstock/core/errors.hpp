@@ -1,6 +1,8 @@
 // Implements: the errors every room throws, and message(...), which builds their text.
 #pragma once
 
+#include <penstock/core/cover.hpp>  // defines: cover
+
 #include <cstdint>
 #include <optional>
 #include <sstream>
@@ -57,6 +59,7 @@ struct stage_error : error {
     std::string stage;
     fault kind;
     place where;
+    cover positions{};  ///< line positions of the item that is lost with this error; empty where the stage that threw keeps them itself
 
 private:
     static std::string text(std::string_view stage, place const& at, std::string_view cause, std::string_view hint) {

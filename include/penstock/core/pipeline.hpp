@@ -1,14 +1,16 @@
 // Implements: pipeline<S>, a source the user holds: next, reset, save, load, and a single-pass input range.
 #pragma once
 
-#include <penstock/core/source.hpp>  // defines: source, resettable, hinted, planned, resumable, stoppable
-#include <penstock/core/stats.hpp>   // defines: stats_report, collect_stats
+#include <penstock/core/describe.hpp>  // defines: describe
+#include <penstock/core/source.hpp>    // defines: source, resettable, hinted, planned, resumable, stoppable
+#include <penstock/core/stats.hpp>     // defines: stats_report, collect_stats
 
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace penstock {
@@ -113,6 +115,8 @@ public:
         collect_stats(source_, r);
         return r;
     }
+    /// The same as text: a line per stage, and a sentence that names the bottleneck. See describe.hpp.
+    std::string describe() const { return penstock::describe(stats()); }
 
     template <class F>
     bool for_each_while(F& f) {

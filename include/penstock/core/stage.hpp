@@ -1,9 +1,10 @@
-// Implements: stages and how they chain: stage(f), terminal(f), stage_of<T>, stage_over<S>, operator| and by_ref.
+// Implements: stages and how they chain: stage(name, f), terminal(f), stage_of<T>, stage_over<S>, operator| and by_ref.
 #pragma once
 
 #include <penstock/core/errors.hpp>    // defines: config_error, message
 #include <penstock/core/keyed.hpp>     // defines: keyed, value, rewrap
 #include <penstock/core/pipeline.hpp>  // defines: pipeline; and the protocol of source.hpp
+#include <penstock/core/probe.hpp>     // defines: probe, watched_from
 #include <penstock/core/stats.hpp>     // defines: watched, stats_report
 
 #include <cstdint>
@@ -20,22 +21,28 @@ template <class T>
 concept plan_value = requires { typename T::plan_type; };
 
 /// A stage waiting for its input. A value: copied, named, joined with `|` and reused (moved, if its functions only move).
-template <class Build>
+template <class Build, bool OverPlans = false>
 struct [[nodiscard("a stage does nothing until a source is piped into it")]] stage_closure {
+    char const* name;  ///< for messages and figures; a literal
     Build build;
 };
 /// The end of a chain, waiting for its input; applying it runs the chain.
-template <class Build>
+template <class Build, bool OverPlans = false>
 struct [[nodiscard("a terminal does nothing until a source is piped into it")]] terminal_closure {
     Build build;
 };
 
-/// A stage from `build(input) -> source or plan`, the input being the source (or plan) before it, by value.
+/// A stage from `build(source) -> source`, the source before it by value. `name`: a literal.
 template <class Build>
-auto stage(Build build) {
-    return stage_closure<Build>{std::move(build)};
+auto stage(char const* name, Build build) {
+    return stage_closure<Build>{name, std::move(build)};
 }
-/// A terminal from `build(pipeline&&) -> result`.
+/// The same from `build(source or plan) -> source or plan`: build checks what it is given.
+template <class Build>
+auto plan_stage(char const* name, Build build) {
+    return stage_closure<Build, true>{name, std::move(build)};
+}
+/// A terminal from `build(pipeline) -> result`.
 template <class Build>
 auto terminal(Build build) {
     return terminal_closure<Build>{std::move(build)};
@@ -96,12 +103,12 @@ namespace detail {
 
 template <class T>
 inline constexpr bool is_stage_closure = false;
-template <class B>
-inline constexpr bool is_stage_closure<stage_closure<B>> = true;
+template <class B, bool OverPlans>
+inline constexpr bool is_stage_closure<stage_closure<B, OverPlans>> = true;
 template <class T>
 inline constexpr bool is_terminal = false;
-template <class B>
-inline constexpr bool is_terminal<terminal_closure<B>> = true;
+template <class B, bool OverPlans>
+inline constexpr bool is_terminal<terminal_closure<B, OverPlans>> = true;
 
 /// Whether T inherits stage_over's save without saying that it is stateless.
 template <class T, class S>
@@ -118,6 +125,51 @@ auto wrap(R result) {
     else return result;
 }
 
+/// Whether L is what a stage is built over; a stage over items says in one sentence if L yields none.
+template <class L, bool OverPlans>
+consteval bool fits() {
+    if constexpr (OverPlans) return !std::is_same_v<L, broken_chain>;
+    else {
+        constexpr bool items = source<L> || std::is_same_v<L, broken_chain>;
+        static_assert(items, "this stage works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
+        return source<L>;
+    }
+}
+
+/// What a stage makes of its input: with a probe around it, if the input is watched or the result asks for it.
+template <class B, bool OverPlans, class L>
+auto built(stage_closure<B, OverPlans>& right, L input) {
+    if constexpr (!fits<L, OverPlans>()) return broken_chain{};
+    else {
+        using result = decltype(right.build(std::move(input)));
+        if constexpr (source<result> && (watched_from<L> || watched_from<result>)) return with_probe(right.name, right.build(std::move(input)));
+        else return right.build(std::move(input));
+    }
+}
+
+/// What a terminal returns for its input.
+template <class B, bool OverPlans, class L>
+auto ended(terminal_closure<B, OverPlans>& right, L&& left) {
+    if constexpr (fits<std::remove_cvref_t<L>, OverPlans>()) return right.build(std::forward<L>(left));
+    else return broken_chain{};
+}
+
+/// stage | stage.
+template <class A, class B>
+struct both {
+    A first;
+    B second;
+
+    template <class L>
+    auto operator()(L input) {
+        auto middle = built(first, std::move(input));
+        if constexpr (std::is_same_v<decltype(middle), broken_chain>) return broken_chain{};
+        else return built(second, std::move(middle));
+    }
+};
+template <class A, class B>
+both(A, B) -> both<A, B>;
+
 template <class L>
 concept startable = is_pipeline<L> || plan_value<L> || std::is_same_v<L, broken_chain>;
 
@@ -132,15 +184,11 @@ decltype(auto) unwrap(L&& left) {
 /// The stage `Stage<S>` built as Stage<S>(input, args...): how a user's class template becomes a stage.
 /// `name` is for messages. The arguments are copied for each use of the closure, moved if it is used as an rvalue.
 template <template <class> class Stage, class... A>
-auto stage_of([[maybe_unused]] char const* name, A... args) {
-    return stage([args = std::make_tuple(std::move(args)...)]<class S>(S input) mutable {
-        static_assert(source<S>, "this stage works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
-        else {
-            static_assert(!detail::forgets_its_state<Stage<S>, S>(),
-                          "this stage inherits save() but does not say that it keeps no position. HINT: write save and load, or `using stateless = void;`");
-            return std::apply([&](auto&... a) { return Stage<S>(std::move(input), std::move(a)...); }, args);
-        }
+auto stage_of(char const* name, A... args) {
+    return stage(name, [args = std::make_tuple(std::move(args)...)]<class S>(S input) mutable {
+        static_assert(!detail::forgets_its_state<Stage<S>, S>(),
+                      "this stage inherits save() but does not say that it keeps no position. HINT: write save and load, or `using stateless = void;`");
+        return std::apply([&](auto&... a) { return Stage<S>(std::move(input), std::move(a)...); }, args);
     });
 }
 
@@ -156,9 +204,9 @@ auto operator|(L&& left, R&& right) {
     static_assert(movable, "the left side of | is a named pipeline. HINT: write std::move(p) | ..., or by_ref(p) | ... to go on using it");
     if constexpr (!known || !movable || std::is_same_v<left_type, broken_chain>) return broken_chain{};
     else {
-        auto build = std::forward<R>(right).build;
-        if constexpr (detail::is_terminal<std::remove_cvref_t<R>>) return build(std::forward<L>(left));
-        else return detail::wrap(build(detail::unwrap(std::forward<L>(left))));
+        auto closure = std::forward<R>(right);
+        if constexpr (detail::is_terminal<std::remove_cvref_t<R>>) return detail::ended(closure, std::forward<L>(left));
+        else return detail::wrap(detail::built(closure, detail::unwrap(std::forward<L>(left))));
     }
 }
 
@@ -170,14 +218,12 @@ auto operator|(L&& left, R&& right) {
     constexpr bool open = detail::is_stage_closure<std::remove_cvref_t<L>>;
     static_assert(open, "a terminal ends the chain: no stage can follow it. HINT: move the terminal to the end");
     if constexpr (!open) return broken_chain{};
-    else if constexpr (detail::is_terminal<std::remove_cvref_t<R>>)
-        return terminal([a = std::forward<L>(left), b = std::forward<R>(right)](auto input) mutable { return std::move(input) | std::move(a) | std::move(b); });
+    else if constexpr (detail::is_terminal<std::remove_cvref_t<R>>) {
+        auto build = [a = std::forward<L>(left), b = std::forward<R>(right)](auto input) mutable { return std::move(input) | std::move(a) | std::move(b); };
+        return terminal_closure<decltype(build), true>{std::move(build)};
+    }
     else
-        return stage([a = std::forward<L>(left).build, b = std::forward<R>(right).build](auto input) mutable {
-            auto middle = a(std::move(input));
-            if constexpr (std::is_same_v<decltype(middle), broken_chain>) return broken_chain{};
-            else return b(std::move(middle));
-        });
+        return plan_stage("", detail::both{std::forward<L>(left), std::forward<R>(right)});
 }
 
 /// A pipeline that pulls from `p`, which stays the caller's and must outlive it.

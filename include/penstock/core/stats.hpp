@@ -18,6 +18,11 @@ struct stage_stats {
     std::uint64_t wait_in_ns = 0;   ///< waiting for the stage before it
     std::uint64_t wait_out_ns = 0;  ///< waiting for the stage after it to take what is ready
     std::uint64_t held = 0;         ///< items it holds now
+    std::uint64_t total_ns = 0;     ///< estimate: the time in its next(), with the stages before it
+    std::uint64_t age_ns = 0;       ///< since its first item was asked for
+    std::uint32_t inputs = 1;       ///< stages directly before it: their entries, and those before them, come before its own
+    bool threads = false;           ///< it works on threads of its own; total_ns is then the time somebody waited for it
+    bool probed = false;            ///< items, total_ns and age_ns were taken by a probe
 };
 
 /// What stats(report) of a chain fills; a stage without counters adds nothing.

@@ -111,7 +111,7 @@ inline std::uint64_t planned_samples(std::string const& path, io::opener const& 
 ///     shard_list("train-{000..001}.tar") | shuffle_shards() | read_tar()
 inline auto read_tar(read_tar_options options = {}) {
     if (options.count_threads < 1) throw config_error(message("read_tar: count_threads must be >= 1, got ", options.count_threads, "\n  HINT: 1 counts one shard after the other"));
-    return stage([options = std::move(options)]<class P>(P plan) {
+    return plan_stage("read_tar", [options = std::move(options)]<class P>(P plan) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "read_tar() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {

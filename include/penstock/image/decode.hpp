@@ -10,7 +10,6 @@
 #include <penstock/image/codec.hpp>    // defines: codec, codec_options, channels
 #include <penstock/image/pixels.hpp>   // defines: pixels, shape
 
-#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -86,26 +85,21 @@ public:
 
     void stats(stats_report& r) const {
         collect_stats(this->up, r);
-        r.push_back({.name = "image::decode", .items = items_, .bytes = bytes_, .errors = errors_, .busy_ns = busy_ns_});
+        r.push_back({.name = "image::decode", .items = items_, .bytes = bytes_, .errors = errors_});
     }
     /// Oddities of files that were tolerated so far.
     std::uint64_t warnings() const { return codec_.warnings(); }
 
 private:
-    static constexpr std::uint64_t timed = 16;  // one picture in so many is timed and stands for all of them
-
     item_type finish(keyed<fields>&& item) {
-        auto const begin = items_ % timed == 0 ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
         auto picture = make(item);
-        if (items_ % timed == 0)
-            busy_ns_ += timed * static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
         ++items_;
         bytes_ += picture.size();
         auto rest = std::move(item.value);
         return std::move(item).with(decoded(std::move(picture), std::move(rest)));
     }
 
-    pixels make(keyed<fields> const& item) try {
+    pixels make(keyed<fields>& item) try {
         auto const of = codec_.open(item.value.bytes(names_).bytes(), codec_options_);
         auto const whole = window{0, 0, of.height, of.width};
         auto const part = options_.crop.keeps_all() ? whole : checked(augment_.place(options_.crop, of, item.pass, item.id));
@@ -123,7 +117,9 @@ private:
         auto at = item.value.where();
         at.sample = item.id;
         ++errors_;
-        throw stage_error("image::decode", fault::content, std::move(at), e.cause, e.hint);
+        auto error = stage_error("image::decode", fault::content, std::move(at), e.cause, e.hint);
+        error.positions = std::move(item.cover);
+        throw error;
     }
 
     window checked(window w) const {
@@ -141,7 +137,7 @@ private:
     codec_options codec_options_;
     augmentation augment_;
     codec codec_;
-    std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0, busy_ns_ = 0;
+    std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0;
 };
 
 /// Decodes the picture in the first present field of `names` ("jpg;png"), crops and mirrors it, and puts it beside the other fields.
@@ -159,16 +155,11 @@ inline auto decode(std::string names, decode_options options = {}) {
     if (!(options.flip >= 0 && options.flip <= 1))
         throw config_error(message("image::decode: flip must be a probability, 0 to 1, got ", options.flip, "\n  HINT: 0.5 mirrors every other picture"));
     if (options.max_pixels == 0) throw config_error("image::decode: max_pixels must be at least 1, got 0\n  HINT: leave it out for 2^28");
-    return stage([names = std::move(names), options = std::move(options)]<class S>(S input) {
-        constexpr bool items = source<S>;
-        static_assert(items, "image::decode works on samples, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!items) return broken_chain{};
-        else {
-            constexpr bool samples = std::same_as<typename S::item_type, keyed<fields>>;
-            static_assert(samples, "image::decode needs samples, keyed<fields>, as read_tar() yields them. HINT: decode before map(), or call image::decode_image(bytes) in map()");
-            if constexpr (samples) return decode_stage<S>(std::move(input), names, options);
-            else return broken_chain{};
-        }
+    return stage("image::decode", [names = std::move(names), options = std::move(options)]<class S>(S input) {
+        constexpr bool samples = std::same_as<typename S::item_type, keyed<fields>>;
+        static_assert(samples, "image::decode needs samples, keyed<fields>, as read_tar() yields them. HINT: decode before map(), or call image::decode_image(bytes) in map()");
+        if constexpr (samples) return decode_stage<S>(std::move(input), names, options);
+        else return broken_chain{};
     });
 }
 

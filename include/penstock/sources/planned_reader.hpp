@@ -8,7 +8,6 @@
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
 #include <penstock/sources/shard_format.hpp>  // defines: shard_format, lost_samples, stopper
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -33,10 +32,10 @@ namespace penstock {
 template <shard_format Format>
 class [[nodiscard]] planned_reader {
     using shard_type = std::remove_cvref_t<decltype(*std::declval<Format&>().open(std::declval<std::string const&>(), 0))>;
-    using clock = std::chrono::steady_clock;
 
 public:
     using item_type = keyed<typename Format::value_type>;
+    using watched_items = void;  // a sample costs more than looking at the clock now and then
 
     planned_reader(shard_plan plan, Format format) : line_(std::move(plan)), format_(std::move(format)) {
         if (this->plan().samples() == 0)
@@ -48,17 +47,15 @@ public:
     std::optional<item_type> next() {
         if (head_ == left_.size()) return std::nullopt;
         auto item = std::optional<item_type>{};
-        timed([&] {
-            step([&] {
-                auto value = shard_->next();
-                if (!value) throw short_shard();
-                check_end();
-                auto key = std::string(format_.key(*value));
-                bytes_ += format_.bytes(*value);
-                auto covers = std::exchange(lost_, {});
-                covers.add(cover::at(position()));
-                item.emplace(item_type{plan().first_id(run_.shard) + run_.sample, run_.pass, std::move(covers), std::move(key), 1, std::move(*value)});
-            });
+        step([&] {
+            auto value = shard_->next();
+            if (!value) throw short_shard();
+            check_end();
+            auto key = std::string(format_.key(*value));
+            bytes_ += format_.bytes(*value);
+            auto covers = std::exchange(lost_, {});
+            covers.add(cover::at(position()));
+            item.emplace(item_type{plan().first_id(run_.shard) + run_.sample, run_.pass, std::move(covers), std::move(key), 1, std::move(*value)});
         });
         ++items_;
         return item;
@@ -66,12 +63,10 @@ public:
     /// Advances over the next sample by its headers; one that only fails when it is made passes silently.
     bool discard() {
         if (head_ == left_.size()) return false;
-        timed([&] {
-            step([&] {
-                if (!shard_->discard()) throw short_shard();
-                check_end();
-                lost_ = {};
-            });
+        step([&] {
+            if (!shard_->discard()) throw short_shard();
+            check_end();
+            lost_ = {};
         });
         ++items_;
         return true;
@@ -123,7 +118,7 @@ public:
         stop_ = std::make_unique<detail::stopper<shard_type>>(std::move(token));
     }
     void stats(stats_report& r) const {
-        r.push_back({.name = Format::stage, .items = items_, .bytes = bytes_, .errors = errors_, .busy_ns = busy_ns_});
+        r.push_back({.name = Format::stage, .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0});
     }
 
     shard_plan const& plan() const { return line_.plan(); }
@@ -220,20 +215,6 @@ private:
         std::throw_with_nested(lost_samples(Format::stage, kind, std::move(where), cause, hint, lost));
     }
 
-    /// Counts time without asking the clock for each sample: one of 64, and every one that opens a shard.
-    template <class F>
-    void timed(F f) {
-        if (shard_ && items_ % 64 != 0) return f();
-        struct watch {
-            planned_reader& self;
-            std::uint64_t stands_for;
-            clock::time_point start = clock::now();
-            ~watch() { self.busy_ns_ += stands_for * static_cast<std::uint64_t>(std::chrono::nanoseconds(clock::now() - start).count()); }
-        };
-        auto const running = watch{*this, shard_ ? std::uint64_t{64} : std::uint64_t{1}};
-        f();
-    }
-
     static std::string name(std::string_view what, std::size_t k) { return std::string(what) + std::to_string(k); }
     static void put(state_writer::record& r, std::string_view what, std::size_t k, interval i) {
         r.put(name(what, k) + "b", i.begin).put(name(what, k) + "e", i.end);
@@ -258,7 +239,7 @@ private:
 
     std::unique_ptr<detail::stopper<shard_type>> stop_;
     detail::plan_identity identity_;
-    std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0, busy_ns_ = 0;
+    std::uint64_t items_ = 0, bytes_ = 0, errors_ = 0;
 };
 
 }  // namespace penstock

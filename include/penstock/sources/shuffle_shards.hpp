@@ -18,7 +18,7 @@ namespace penstock {
 ///
 ///     shard_list("train-{000..002}.tar") | shuffle_shards()    // still 3 shards
 inline auto shuffle_shards() {
-    return stage([]<class P>(P plan) {
+    return plan_stage("shuffle_shards", []<class P>(P plan) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "shuffle_shards() permutes a list of shards, but what stands before it yields items. HINT: put it between shard_list(...) and the reader; to mix items use shuffle(n)");
         if constexpr (ok) return plan.with_shuffled();

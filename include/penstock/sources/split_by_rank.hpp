@@ -21,7 +21,7 @@ namespace penstock {
 ///     shard_list("a.tar") | split_by_rank({.rank = 1, .size = 4})    // the second quarter of each epoch
 inline auto split_by_rank(world w) {
     checked(w, "split_by_rank");
-    return stage([w]<class P>(P plan) {
+    return plan_stage("split_by_rank", [w]<class P>(P plan) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "split_by_rank(world) splits a list of shards, but what stands before it yields items. HINT: put it between shard_list(...) and the reader");
         if constexpr (ok) return plan.with_world(w);

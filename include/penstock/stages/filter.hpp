@@ -1,6 +1,7 @@
 // Implements: filter(keep), the items for which keep says true.
 #pragma once
 
+#include <penstock/core/blame.hpp>    // defines: blame
 #include <penstock/core/dropped.hpp>  // defines: dropped
 #include <penstock/core/stage.hpp>    // defines: stage, stage_over, value_of, value, broken_chain
 
@@ -59,7 +60,7 @@ public:
 
 private:
     bool kept(item_type& item) {
-        bool const keep = static_cast<bool>(keep_(std::as_const(value(item))));
+        bool const keep = blame("filter", item, [&] { return static_cast<bool>(keep_(std::as_const(value(item)))); });
         if (keep) dropped_.join(item);
         else dropped_.add(item);
         return keep;
@@ -80,15 +81,11 @@ private:
 ///     range(6) | filter([](auto i) { return i % 2 == 0; })    // 0 2 4
 template <class F>
 auto filter(F keep) {
-    return stage([keep = std::move(keep)]<class S>(S input) mutable {
-        static_assert(source<S>, "filter works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
-        else {
-            constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-            static_assert(ok, "filter(keep): keep cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-            if constexpr (ok) return filter_stage<S, F>(std::move(input), std::move(keep));
-            else return broken_chain{};
-        }
+    return stage("filter", [keep = std::move(keep)]<class S>(S input) mutable {
+        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+        static_assert(ok, "filter(keep): keep cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+        if constexpr (ok) return filter_stage<S, F>(std::move(input), std::move(keep));
+        else return broken_chain{};
     });
 }
 

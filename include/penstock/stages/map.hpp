@@ -1,6 +1,7 @@
 // Implements: map(f), every item replaced by what f makes of it.
 #pragma once
 
+#include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, rewrap, broken_chain
 
 #include <concepts>
@@ -34,7 +35,7 @@ public:
 private:
     item_type made(input& item) {
         if constexpr (is_keyed<input>) {
-            decltype(auto) result = f_(std::move(item.value));
+            decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f_(std::move(item.value)); });
             return rewrap(std::move(item), std::forward<decltype(result)>(result));
         } else return f_(std::move(item));
     }
@@ -48,25 +49,21 @@ private:
 /// Buffers  nothing
 /// Resume   exact, no state; f must not depend on earlier calls. Items that are passed over after a load are not made
 /// Threads  none; f runs on the thread that pulls
-/// Errors   forwards those of f and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     from_vector({1, 2, 3}) | map([](int i) { return i * i; })    // 1 4 9
 template <class F>
 auto map(F f) {
-    return stage([f = std::move(f)]<class S>(S input) mutable {
-        static_assert(source<S>, "map works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
+    return stage("map", [f = std::move(f)]<class S>(S input) mutable {
+        using value_type = value_of<typename S::item_type>;
+        constexpr bool ok = std::invocable<F&, value_type>;
+        static_assert(ok, "map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
+        if constexpr (!ok) return broken_chain{};
         else {
-            using value_type = value_of<typename S::item_type>;
-            constexpr bool ok = std::invocable<F&, value_type>;
-            static_assert(ok, "map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-            if constexpr (!ok) return broken_chain{};
-            else {
-                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, value_type>>;
-                static_assert(returns, "map(f): f returns nothing. HINT: return the new item, or use inspect(f)");
-                if constexpr (returns) return map_stage<S, F>(std::move(input), std::move(f));
-                else return broken_chain{};
-            }
+            constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, value_type>>;
+            static_assert(returns, "map(f): f returns nothing. HINT: return the new item, or use inspect(f)");
+            if constexpr (returns) return map_stage<S, F>(std::move(input), std::move(f));
+            else return broken_chain{};
         }
     });
 }

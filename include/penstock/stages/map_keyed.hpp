@@ -1,6 +1,7 @@
 // Implements: map_keyed(f), map for functions that look at the identity of an item.
 #pragma once
 
+#include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, keyed, rewrap, broken_chain
 
 #include <concepts>
@@ -34,9 +35,10 @@ public:
 
 private:
     item_type made(input& item) {
-        if constexpr (is_keyed<result>) return f_(std::as_const(item));
+        auto call = [&]() -> decltype(auto) { return f_(std::as_const(item)); };
+        if constexpr (is_keyed<result>) return blame("map_keyed", item, call);
         else {
-            auto value = f_(std::as_const(item));
+            auto value = blame("map_keyed", item, call);
             return std::move(item).with(std::move(value));
         }
     }
@@ -51,28 +53,24 @@ private:
 /// Buffers  nothing
 /// Resume   exact, no state; f must not depend on earlier calls
 /// Threads  none; f runs on the thread that pulls
-/// Errors   forwards those of f and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     std::move(photos) | map_keyed([](auto const& s) { return s.key + "!"; })    // a! b!
 template <class F>
 auto map_keyed(F f) {
-    return stage([f = std::move(f)]<class S>(S input) mutable {
-        static_assert(source<S>, "map_keyed works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
+    return stage("map_keyed", [f = std::move(f)]<class S>(S input) mutable {
+        constexpr bool identified = is_keyed<typename S::item_type>;
+        static_assert(identified, "map_keyed(f): the items before it carry no identity. HINT: use map(f), or read the items from shards");
+        if constexpr (!identified) return broken_chain{};
         else {
-            constexpr bool identified = is_keyed<typename S::item_type>;
-            static_assert(identified, "map_keyed(f): the items before it carry no identity. HINT: use map(f), or read the items from shards");
-            if constexpr (!identified) return broken_chain{};
+            constexpr bool ok = std::invocable<F&, typename S::item_type const&>;
+            static_assert(ok, "map_keyed(f): f cannot be called with the keyed item before it. HINT: take it by const& (it holds id, key, weight and value)");
+            if constexpr (!ok) return broken_chain{};
             else {
-                constexpr bool ok = std::invocable<F&, typename S::item_type const&>;
-                static_assert(ok, "map_keyed(f): f cannot be called with the keyed item before it. HINT: take it by const& (it holds id, key, weight and value)");
-                if constexpr (!ok) return broken_chain{};
-                else {
-                    constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, typename S::item_type const&>>;
-                    static_assert(returns, "map_keyed(f): f returns nothing. HINT: return the new item or its value");
-                    if constexpr (returns) return map_keyed_stage<S, F>(std::move(input), std::move(f));
-                    else return broken_chain{};
-                }
+                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, typename S::item_type const&>>;
+                static_assert(returns, "map_keyed(f): f returns nothing. HINT: return the new item or its value");
+                if constexpr (returns) return map_keyed_stage<S, F>(std::move(input), std::move(f));
+                else return broken_chain{};
             }
         }
     });

@@ -93,11 +93,8 @@ auto to_device(W const& where, to_device_options o = {}) {
     if (o.ahead < 1 || o.ahead > 10'000) throw config_error(message("to_device(ahead): ahead must be 1 to 10000, got ", o.ahead, "\n  HINT: 2 to 4 batches hide uneven work"));
     if (!o.executor) (void)executor::default_threads();
     auto look = tensor::look{tensor::normalise("to_device", std::move(o.mean), std::move(o.std)), o.layout};
-    return stage([look = std::move(look), ahead = static_cast<std::size_t>(o.ahead), pool = o.executor]<class S>(S input) mutable {
-        if constexpr (!source<S>) {
-            static_assert(source<S>, "this stage works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-            return broken_chain{};
-        } else if constexpr (!is_batch<typename S::item_type>) {
+    return stage("to_device", [look = std::move(look), ahead = static_cast<std::size_t>(o.ahead), pool = o.executor]<class S>(S input) mutable {
+        if constexpr (!is_batch<typename S::item_type>) {
             static_assert(is_batch<typename S::item_type>, "to_device works on batches, but single items come from the stage before it. HINT: put batch(n) before it");
             return broken_chain{};
         } else {

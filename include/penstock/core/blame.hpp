@@ -1,0 +1,51 @@
+// Implements: blame(stage, item, f), which names the sample where a user's function fails, and keeps its positions from getting lost.
+#pragma once
+
+#include <penstock/core/errors.hpp>  // defines: stage_error, place, fault
+#include <penstock/core/keyed.hpp>   // defines: is_keyed, keyed
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace penstock {
+
+namespace detail {
+
+/// Throws what is being handled as a stage_error about the sample, the failure itself nested in it.
+template <class T>
+[[noreturn, gnu::cold, gnu::noinline]] void rethrow_for(char const* stage, keyed<T>& item) {
+    auto kind = fault::user;
+    auto where = place{.key = item.key, .sample = item.id};
+    std::string cause = "threw something that is no std::exception";
+    try {
+        throw;
+    } catch (stage_error const& e) {
+        kind = e.kind;
+        where.shard = e.where.shard;
+        where.byte = e.where.byte;
+        cause = e.what();
+    } catch (std::exception const& e) {
+        cause = e.what();
+    } catch (...) {
+    }
+    auto error = stage_error(stage, kind, std::move(where), cause);
+    error.positions = std::move(item.cover);
+    std::throw_with_nested(std::move(error));
+}
+
+}  // namespace detail
+
+/// f(), on behalf of `stage` and `item`. An exception over a keyed item becomes a stage_error with key, id and the item's positions, which on_error
+/// hands to the next item; over any other item it passes as it is. The item's key, id and cover must be intact while f runs.
+template <class Item, class F>
+decltype(auto) blame([[maybe_unused]] char const* stage, [[maybe_unused]] Item& item, F&& f) {
+    if constexpr (!is_keyed<Item>) return f();
+    else try {
+            return f();
+        } catch (...) {
+            detail::rethrow_for(stage, item);
+        }
+}
+
+}  // namespace penstock

@@ -1,6 +1,7 @@
 # core: std only.
 penstock_room(core HEADERS
   version.hpp
+  core/any_pipeline.hpp
   core/batch_type.hpp
   core/blame.hpp
   core/blob.hpp

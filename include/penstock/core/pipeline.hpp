@@ -2,6 +2,7 @@
 #pragma once
 
 #include <penstock/core/describe.hpp>  // defines: describe
+#include <penstock/core/errors.hpp>    // defines: config_error, state_error
 #include <penstock/core/source.hpp>    // defines: source, resettable, hinted, planned, resumable, stoppable
 #include <penstock/core/stats.hpp>     // defines: stats_report, collect_stats
 
@@ -26,6 +27,7 @@ public:
 
     explicit pipeline(S source) : source_(std::move(source)) {}
     pipeline(pipeline&&) = default;
+    pipeline& operator=(pipeline&&) = default;  // where its stages can be assigned: not over a capturing lambda
     pipeline(pipeline const&) = delete;
 
     std::optional<item_type> next() {
@@ -128,7 +130,13 @@ public:
     /// The stages themselves, for what a pipeline does not forward.
     S& inner() { return source_; }
     S const& inner() const { return source_; }
-    S release() && { return std::move(source_); }
+    /// The stages, to build a longer chain over. Not in the middle of an epoch: the keys of random stages come from the end of the chain.
+    S release() && {
+        if (started_)
+            throw config_error("pipeline: items were pulled from it already, so no stage can be added: it would begin the epoch again"
+                               "\n  HINT: build the whole chain first, or write by_ref(p) | ... to go on from where it is");
+        return std::move(source_);
+    }
 
     class iterator {
     public:

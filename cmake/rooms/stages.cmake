@@ -10,6 +10,7 @@ penstock_room(stages USES sources HEADERS
   stages/map.hpp
   stages/map_keyed.hpp
   stages/shuffle.hpp
+  stages/steer.hpp
   stages/take.hpp
   stages/watch.hpp
 )

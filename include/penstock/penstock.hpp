@@ -24,6 +24,7 @@
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/map_keyed.hpp>
 #include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/steer.hpp>
 #include <penstock/stages/take.hpp>
 #include <penstock/stages/watch.hpp>
 

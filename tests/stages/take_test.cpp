@@ -39,7 +39,7 @@ TEST_CASE("take: pulls exactly n", "[unit][take]") {
     while (p.next()) {}
     while (p.next()) {}
     CHECK(src.pulls == static_cast<std::uint64_t>(n));
-    CHECK((std::move(p) | ps::take(100) | ps::collect()).empty());
+    CHECK((ps::by_ref(p) | ps::take(100) | ps::collect()).empty());
 }
 
 TEST_CASE("take: an item that threw does not count, neither now nor when it is passed over after a load", "[unit][take]") {

@@ -45,6 +45,7 @@ public:
     cover trailing() { return inside_->trailing(); }
     void attach(std::stop_token t) { inside_->attach(std::move(t)); }
     void stats(stats_report& r) const { inside_->stats(r); }
+    void controls(control_walk& w) const { inside_->controls(w); }
 
 private:
     struct visitor {
@@ -66,6 +67,7 @@ private:
         virtual cover trailing() = 0;
         virtual void attach(std::stop_token t) = 0;
         virtual void stats(stats_report& r) const = 0;
+        virtual void controls(control_walk& w) const = 0;
     };
     template <class S>
     struct held final : interface {
@@ -108,6 +110,9 @@ private:
         cover trailing() override { return penstock::trailing(s); }
         void attach(std::stop_token t) override { penstock::attach(s, std::move(t)); }
         void stats(stats_report& r) const override { collect_stats(s, r); }
+        void controls(control_walk& w) const override {
+            if constexpr (steered<S>) s.controls(w);
+        }
         [[noreturn]] static void lacks(char const* member, char const* what, char const* able) {
             throw config_error(message("any_pipeline: ", member, ": the chain inside cannot ", what, "\n  HINT: build it from a source that ", able, ": from_vector, range, shards"));
         }

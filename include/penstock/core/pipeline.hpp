@@ -1,6 +1,7 @@
 // Implements: pipeline<S>, a source the user holds: next, reset, save, load, and a single-pass input range.
 #pragma once
 
+#include <penstock/core/control.hpp>   // defines: control, control_log, control_walk, steered
 #include <penstock/core/describe.hpp>  // defines: describe
 #include <penstock/core/errors.hpp>    // defines: config_error, state_error
 #include <penstock/core/source.hpp>    // defines: source, resettable, hinted, planned, resumable, stoppable
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -80,6 +82,7 @@ public:
     {
         if (peeked_ && !read_) throw state_error("save: an item was pulled by a comparison and not read yet\n  HINT: read it (*it), or save before the loop looks for the next item");
         w.stage("pipeline", 1).put("started", started_).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key);
+        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.save(w); });
         source_.save(w);
     }
     /// Continues where `s` was saved; needs no reset. A state of another chain is a state_error that names the first difference.
@@ -99,9 +102,19 @@ public:
         started_ = head.get("started") != 0;
         if constexpr (resettable<S>)
             if (started_) source_.reset(epoch_);
+        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
         source_.load(r);
     }
     penstock::epoch current() const { return epoch_; }
+
+    /// Sets a control that stages of this chain read: it holds from the next item on. One that was pulled by a comparison already stays as it is.
+    template <class T>
+    void set(control<T>& c, std::type_identity_t<T> value)
+        requires steered<S>
+    {
+        *c.bits() = control<T>::pack(value);
+        walk(true, [](control_log& log, std::uint64_t const& item) { log.adopt(item); });
+    }
 
     penstock::cover trailing()
         requires dropping<S>
@@ -175,6 +188,15 @@ public:
     std::default_sentinel_t end() const { return {}; }
 
 private:
+    template <class F>
+    void walk(bool moves, F f) const {
+        struct walker final : control_walk {
+            F& f;
+            walker(bool moving, F& g) : control_walk(moving), f(g) {}
+            void operator()(control_log& log, std::uint64_t const& item) override { f(log, item); }
+        } w(moves, f);
+        source_.controls(w);
+    }
     bool peek() {
         if (!peeked_) {
             start();

@@ -97,6 +97,11 @@ struct stage_over {
     {
         up.stats(r);
     }
+    void controls(control_walk& w) const
+        requires steered<S>
+    {
+        up.controls(w);
+    }
 };
 
 namespace detail {
@@ -226,20 +231,23 @@ auto operator|(L&& left, R&& right) {
         return plan_stage("", detail::both{std::forward<L>(left), std::forward<R>(right)});
 }
 
+template <source S>
+struct ref_source {
+    using item_type = typename S::item_type;
+    pipeline<S>* p;
+
+    std::optional<item_type> next() { return p->next(); }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        return p->hint();
+    }
+};
+
 /// A pipeline that pulls from `p`, which stays the caller's and must outlive it.
 template <source S>
 auto by_ref(pipeline<S>& p) {
-    struct ref_source {
-        using item_type = typename S::item_type;
-        pipeline<S>* p;
-        std::optional<item_type> next() { return p->next(); }
-        size_hint hint() const
-            requires hinted<S>
-        {
-            return p->hint();
-        }
-    };
-    return pipeline<ref_source>(ref_source{&p});
+    return pipeline<ref_source<S>>(ref_source<S>{&p});
 }
 
 }  // namespace penstock

@@ -1,0 +1,102 @@
+// Implements: steer(control, f), map whose function also gets the value of a control.
+#pragma once
+
+#include <penstock/core/blame.hpp>    // defines: blame
+#include <penstock/core/control.hpp>  // defines: control, steering, control_walk
+#include <penstock/core/stage.hpp>    // defines: stage, stage_over, value_of, rewrap, broken_chain
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace penstock {
+
+template <class S, class T, class F>
+class [[nodiscard]] steer_stage : public stage_over<S> {
+    using input = typename S::item_type;
+
+public:
+    using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::invoke_result_t<F&, T, value_of<input>>>()));
+    steer_stage(S before, control<T> const& c, F f) : stage_over<S>(std::move(before)), steering_(c), f_(std::move(f)) {}
+
+    std::optional<item_type> next() {
+        auto item = this->up.next();
+        if (!item) return std::nullopt;
+        return std::optional<item_type>(made(*item, item_++));
+    }
+    bool discard() {
+        bool const more = penstock::discard(this->up);
+        item_ += more;
+        return more;
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        auto h = [&](input&& item) { return g(made(item, item_++)); };
+        return penstock::for_each_while(this->up, h);
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        this->up.reset(e);
+        steering_.reset();
+        item_ = 0;
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        w.stage("steer", 1).put("item", item_);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        item_ = r.stage("steer", 1).get("item");
+    }
+    void controls(control_walk& w) const {
+        if constexpr (steered<S>) this->up.controls(w);
+        w(steering_, item_);
+    }
+
+private:
+    item_type made(input& item, std::uint64_t number) {
+        auto const now = steering_.value(number);
+        if constexpr (is_keyed<input>) {
+            decltype(auto) result = blame("steer", item, [&]() -> decltype(auto) { return f_(now, std::move(item.value)); });
+            return rewrap(std::move(item), std::forward<decltype(result)>(result));
+        } else return f_(now, std::move(item));
+    }
+
+    mutable steering<T> steering_;  // a walk changes it through the pipeline, which is not const then
+    F f_;
+    std::uint64_t item_ = 0;  // number of the next item; one that throws has a number too
+};
+
+/// Replaces every item by f(value of the control, item). Of a keyed item f gets the value inside. See control.hpp for when a change holds.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact: the number of the item, and every change of this epoch with its place
+/// Threads  none; f runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
+///
+///     range(3) | steer(control<int>("scale", 10), [](int scale, auto i) { return scale * i; })    // 0 10 20
+template <class T, class F>
+auto steer(control<T> c, F f) {
+    return stage("steer", [c = std::move(c), f = std::move(f)]<class S>(S input) mutable {
+        using value_type = value_of<typename S::item_type>;
+        constexpr bool ok = std::invocable<F&, T, value_type>;
+        static_assert(ok, "steer(control, f): f cannot be called with the control's value and the item of the stage before it. HINT: [](T value, auto&& item) { return ...; }");
+        if constexpr (!ok) return broken_chain{};
+        else {
+            constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, T, value_type>>;
+            static_assert(returns, "steer(control, f): f returns nothing. HINT: return the new item");
+            if constexpr (returns) return steer_stage<S, T, F>(std::move(input), c, std::move(f));
+            else return broken_chain{};
+        }
+    });
+}
+
+}  // namespace penstock

@@ -1,0 +1,14 @@
+// expect: steer(control, f): f returns nothing. HINT: return the new item
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/steer.hpp>
+
+namespace ps = penstock;
+
+int main() {
+#ifdef PENSTOCK_REPAIRED
+    auto f = [](int scale, auto i) { return scale * i; };
+#else
+    auto f = [](int, auto) {};
+#endif
+    (void)(ps::range(3) | ps::steer(ps::control<int>("scale", 1), f));
+}

@@ -12,7 +12,9 @@ penstock_room(core HEADERS
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp
+  core/interval_set.hpp
   core/keyed.hpp
+  core/ledger.hpp
   core/pipeline.hpp
   core/probe.hpp
   core/random.hpp

@@ -1,6 +1,7 @@
 #include <penstock/core/random.hpp>
 
 #include <penstock/core/epoch.hpp>
+#include <penstock/core/ledger.hpp>
 
 #include <cstdint>
 #include <set>

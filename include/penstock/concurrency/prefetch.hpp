@@ -59,6 +59,11 @@ public:
     {
         ahead_->attach(std::move(token));
     }
+    penstock::cover trailing()
+        requires dropping<S>
+    {
+        return ahead_->trailing();
+    }
     void stats(stats_report& r) const { ahead_->stats(r); }
 
 private:

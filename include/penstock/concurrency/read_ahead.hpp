@@ -116,6 +116,13 @@ public:
         up_.attach(stop_reads_.get_token());
         on_stop_.emplace(std::move(token), request{&stop_reads_});
     }
+    /// After the end, when no turn will touch the source again.
+    cover trailing() {
+        if (!ended_ || made_ != taken_) return {};
+        std::unique_lock hold(lock_);
+        changed_.wait(hold, [&] { return !busy_; });
+        return penstock::trailing(up_);
+    }
     void stats(stats_report& r) const {
         std::lock_guard const hold(lock_);
         if (!busy_) collect_stats(up_, r);

@@ -8,6 +8,8 @@
 
 namespace penstock {
 
+class ledger;
+
 /// Which epoch to rewind to, and the key that the random stages of it draw from.
 ///
 /// A random stage uses `key` and passes `child("its name")` upstream; a fan-in passes `branch(name)`; every other stage passes the
@@ -16,11 +18,12 @@ struct epoch {
     std::uint64_t seed = 0;
     std::uint64_t index = 0;
     std::uint64_t key = mix64(0);
+    ledger const* used = nullptr;  ///< of the sources below: what is not to be delivered again; looked at during reset alone
 
-    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed)}; }
+    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed), nullptr}; }
 
-    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage)}; }
-    constexpr epoch branch(std::string_view name) const { return {seed, index, child_key(child_key(key, "branch"), name)}; }
+    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), used}; }
+    epoch branch(std::string_view name) const;  // in ledger.hpp
 
     friend bool operator==(epoch const&, epoch const&) = default;
 };

@@ -4,6 +4,7 @@
 #include <penstock/core/control.hpp>   // defines: control, control_log, control_walk, steered
 #include <penstock/core/describe.hpp>  // defines: describe
 #include <penstock/core/errors.hpp>    // defines: config_error, state_error
+#include <penstock/core/ledger.hpp>    // defines: ledger, epoch
 #include <penstock/core/source.hpp>    // defines: source, resettable, hinted, planned, resumable, stoppable
 #include <penstock/core/stats.hpp>     // defines: stats_report, collect_stats
 
@@ -51,6 +52,17 @@ public:
     {
         reset(epoch::of(seed, index));
     }
+    /// Rewinds to the start of epoch e, without what `used` holds: the rest of an epoch that another number of ranks began. All ranks of the new
+    /// world give the same ledger, merged from all ranks of the old one. What is saved afterwards is loaded with that ledger as well.
+    void reset(epoch e, ledger const& used)
+        requires resettable<S>
+    {
+        auto with = e;
+        with.used = &used;
+        reset(with);
+        epoch_ = e;
+        used.check();
+    }
 
     size_hint hint() const
         requires hinted<S>
@@ -93,7 +105,15 @@ public:
         load(r);
         r.finish();
     }
-    void load(state_reader& r)
+    /// The same for a state that was saved after reset(epoch, used).
+    void load(penstock::state const& s, ledger const& used)
+        requires resumable<S>
+    {
+        state_reader r(s);
+        load(r, &used);
+        r.finish();
+    }
+    void load(state_reader& r, ledger const* used = nullptr)
         requires resumable<S>
     {
         auto const head = r.stage("pipeline", 1);
@@ -101,7 +121,11 @@ public:
         epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
         started_ = head.get("started") != 0;
         if constexpr (resettable<S>)
-            if (started_) source_.reset(epoch_);
+            if (started_ || used) {
+                auto with = epoch_;
+                with.used = used;
+                source_.reset(with);
+            }
         if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
         source_.load(r);
     }

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <penstock/core/keyed.hpp>    // defines: keyed, cover
+#include <penstock/core/ledger.hpp>   // defines: ledger
+#include <penstock/core/random.hpp>   // defines: mix64
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
 #include <penstock/sources/line.hpp>  // defines: line, line_run, cut, total, shard_plan
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
 #include <penstock/sources/shard_format.hpp>  // defines: shard_format, lost_samples, stopper
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -74,10 +77,10 @@ public:
 
     void reset(epoch e) {
         key_ = e.key;
+        epoch_ = e.index;
         close();
         lost_ = {};
-        interval const window[] = {line_.window(e.index)};
-        assign(window);
+        assign(e.used);
     }
 
     size_hint hint() const {
@@ -92,9 +95,7 @@ public:
     void save(state_writer& w) const {
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
-        r.put("key", key_).put("most", most_);
-        r.put("left", left_.size() - head_);
-        for (auto i = head_; i != left_.size(); ++i) put(r, "left", i - head_, left_[i]);
+        r.put("key", key_).put("epoch_index", epoch_).put("recut", recut_).put("left", total(std::span(left_).subspan(head_)));
         std::vector<interval> lost;
         lost_.each([&](interval i) { lost.push_back(i); });
         r.put("lost", lost.size());
@@ -105,10 +106,20 @@ public:
         identity_.check(r, plan(), Format::stage);
         close();
         key_ = r.get("key");
-        most_ = r.get("most");
+        if (r.get("recut") == 0) {
+            epoch_ = r.get("epoch_index");
+            assign(nullptr);
+        } else if (r.get("recut") != recut_ || r.get("epoch_index") != epoch_)
+            throw state_error(message("load: ", Format::stage, ": the state was saved while a divided epoch was finished, without the ledger that says what was left of it",
+                                      "\n  HINT: load(state, ledger) with the ledger that reset(epoch, ledger) was given"));
+        auto const left = r.get("left"), mine = total(left_);
+        if (left > mine) throw state_error(message("load: ", Format::stage, ": ", left, " samples are left, but the share of this rank is ", mine, "\n  HINT: the state is damaged; use an older checkpoint"));
         head_ = 0;
-        left_.clear();
-        for (std::size_t i = 0, n = r.get("left"); i != n; ++i) left_.push_back(get(r, "left", i));
+        for (auto gone = mine - left; gone != 0;) {
+            auto const n = (std::min)(gone, left_[head_].size());
+            gone -= n;
+            if ((left_[head_].begin += n) == left_[head_].end) ++head_;
+        }
         lost_ = {};
         for (std::size_t i = 0, n = r.get("lost"); i != n; ++i) lost_.add(get(r, "lost", i));
     }
@@ -124,8 +135,13 @@ public:
     shard_plan const& plan() const { return line_.plan(); }
 
 private:
-    /// This rank's share of `segments`, the positions that are to be delivered in this epoch over all ranks.
-    void assign(std::span<interval const> segments) {
+    /// This rank's share of what is left of the epoch over all ranks: all of it, if nothing was used before.
+    void assign(ledger const* used) {
+        auto const window = line_.window(epoch_);
+        auto const segments = used ? used->missing(window) : std::vector<interval>{window};
+        recut_ = used ? 1 : 0;
+        if (used)
+            for (auto const s : segments) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
         auto const all = total(segments), ranks = std::uint64_t{plan().part().size};
         left_ = cut(segments, plan().part());
         head_ = 0;
@@ -227,7 +243,8 @@ private:
 
     line line_;
     Format format_;
-    std::uint64_t key_ = 0;
+    std::uint64_t key_ = 0, epoch_ = 0;
+    std::uint64_t recut_ = 0;     // hash of what was left when others had used a part of the epoch; 0: it is whole
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
     std::uint64_t most_ = 0;      // of the epoch, over all ranks

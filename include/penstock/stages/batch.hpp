@@ -56,6 +56,12 @@ public:
         auto const most = world_most();
         return most ? batches(*most) : most;
     }
+    /// What was dropped behind the last item when that one filled its batch.
+    penstock::cover trailing() {
+        auto all = std::exchange(now_.cover, {});
+        all.add(penstock::trailing(this->up));
+        return all;
+    }
     void save(state_writer& w) const
         requires resumable<S>
     {

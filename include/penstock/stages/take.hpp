@@ -25,6 +25,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "take", "give samples_per_epoch to the shard list instead");
         this->up.reset(e);
         left_ = n_;
     }

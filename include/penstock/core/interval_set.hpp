@@ -1,0 +1,118 @@
+// Implements: interval_set, positions of the line that were delivered, as merged runs; small in memory and smaller as bytes.
+#pragma once
+
+#include <penstock/core/cover.hpp>   // defines: interval, cover
+#include <penstock/core/errors.hpp>  // defines: state_error
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace penstock {
+
+/// A set of positions. Adding joins neighbours, so what was delivered in order is one run, and only what a shuffle still holds leaves gaps.
+class interval_set {
+public:
+    interval_set() = default;
+    explicit interval_set(interval one) { add(one); }
+
+    void add(interval one) { add(std::span(&one, 1)); }
+    void add(cover const& positions) {
+        std::vector<interval> all;
+        positions.each([&](interval i) { all.push_back(i); });
+        add(all);
+    }
+    void add(interval_set const& other) { add(other.runs_); }
+    /// All of these at once: one pass over the runs behind the first of them.
+    void add(std::span<interval const> more) {
+        std::vector<interval> fresh(more.begin(), more.end());
+        std::erase_if(fresh, [](interval i) { return i.begin >= i.end; });
+        if (fresh.empty()) return;
+        std::ranges::sort(fresh, {}, &interval::begin);
+        auto const touched = std::ranges::lower_bound(runs_, fresh.front().begin, {}, &interval::end);  // the first run that ends there or later
+        std::vector<interval> tail(touched, runs_.end());
+        runs_.erase(touched, runs_.end());
+        auto put = [this](interval i) {
+            if (!runs_.empty() && i.begin <= runs_.back().end) runs_.back().end = (std::max)(runs_.back().end, i.end);
+            else runs_.push_back(i);
+        };
+        auto a = tail.begin();
+        for (auto b = fresh.begin(); a != tail.end() || b != fresh.end();) put(b == fresh.end() || (a != tail.end() && a->begin <= b->begin) ? *a++ : *b++);
+    }
+
+    /// The positions of `window` that are not in the set, in order.
+    std::vector<interval> missing(interval window) const {
+        std::vector<interval> out;
+        auto at = window.begin;
+        for (auto run = std::ranges::upper_bound(runs_, at, {}, &interval::end); run != runs_.end() && run->begin < window.end; ++run) {
+            if (at < run->begin) out.push_back({at, run->begin});
+            at = run->end;
+        }
+        if (at < window.end) out.push_back({at, window.end});
+        return out;
+    }
+
+    std::span<interval const> runs() const { return runs_; }
+    bool empty() const { return runs_.empty(); }
+    std::uint64_t count() const {
+        std::uint64_t n = 0;
+        for (auto i : runs_) n += i.size();
+        return n;
+    }
+    void clear() { runs_.clear(); }
+
+    /// Per run the gap before it and its length: two numbers below 16 in one byte (high and low half), else as LEB128 after a byte whose half is 0.
+    std::vector<std::uint8_t> bytes() const {
+        std::vector<std::uint8_t> out;
+        std::uint64_t at = 0;
+        for (auto const run : runs_) {
+            auto const gap = run.begin - at, length = run.size();
+            auto const high = gap != 0 && gap < 16 ? gap : 0, low = length < 16 ? length : 0;
+            out.push_back(static_cast<std::uint8_t>(high << 4 | low));
+            if (high == 0) put_number(out, gap);
+            if (low == 0) put_number(out, length);
+            at = run.end;
+        }
+        return out;
+    }
+    static interval_set parse(std::span<std::uint8_t const> in) {
+        interval_set s;
+        std::uint64_t at = 0;
+        while (!in.empty()) {
+            auto const first = in.front();
+            in = in.subspan(1);
+            auto const gap = first >> 4 ? std::uint64_t{static_cast<std::uint8_t>(first >> 4)} : number(in);
+            auto const length = first & 15 ? std::uint64_t{static_cast<std::uint8_t>(first & 15)} : number(in);
+            if (length == 0 || (gap == 0 && at != 0) || gap > ~std::uint64_t{0} - at || length > ~std::uint64_t{0} - at - gap) damaged();
+            s.runs_.push_back({at + gap, at + gap + length});
+            at += gap + length;
+        }
+        return s;
+    }
+
+    friend bool operator==(interval_set const&, interval_set const&) = default;
+
+private:
+    static void put_number(std::vector<std::uint8_t>& out, std::uint64_t n) {
+        for (; n >= 128; n >>= 7) out.push_back(static_cast<std::uint8_t>(n | 128));
+        out.push_back(static_cast<std::uint8_t>(n));
+    }
+    static std::uint64_t number(std::span<std::uint8_t const>& in) {
+        std::uint64_t n = 0;
+        for (unsigned shift = 0; shift < 64; shift += 7) {
+            if (in.empty()) damaged();
+            auto const byte = in.front();
+            in = in.subspan(1);
+            n |= std::uint64_t{byte & 127u} << shift;
+            if (byte < 128) return n;
+        }
+        damaged();
+    }
+    [[noreturn]] static void damaged() { throw state_error("ledger: the bytes are no list of runs\n  HINT: the file is damaged; use an older checkpoint"); }
+
+    std::vector<interval> runs_;  // ascending, none empty, no two of them touch
+};
+
+}  // namespace penstock

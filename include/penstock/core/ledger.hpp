@@ -1,0 +1,111 @@
+// Implements: ledger, which positions of each source were used up, so that another number of ranks can go on with the rest.
+#pragma once
+
+#include <penstock/core/epoch.hpp>         // defines: epoch
+#include <penstock/core/errors.hpp>        // defines: state_error, message
+#include <penstock/core/interval_set.hpp>  // defines: interval_set, interval, cover
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+/// What was delivered and used, per source: commit() each batch (or keyed item) once its step is done, also if the step was skipped.
+/// The ledgers of all ranks, merged, go into `pipeline::reset(epoch, ledger)` of any other world: there every position that is missing is delivered
+/// once. A chain with one source uses the ledger itself; a fan-in gives each named input a branch.
+///
+///     ledger done;
+///     while (auto b = p.next()) { step(*b); done.commit(*b); }
+class ledger {
+public:
+    /// The positions of an item that carries a cover; `source` ("photos", or "photos/a" for nested ones) chooses the branch.
+    template <class Item>
+    void commit(Item const& item) {
+        if constexpr (requires { std::string_view(item.source); }) at(item.source).used_.add(item.cover);
+        else used_.add(item.cover);
+    }
+    /// What the other one holds as well.
+    void merge(ledger const& other) {
+        used_.add(other.used_);
+        for (auto const& [name, b] : other.branches_) at(name).merge(b);
+    }
+
+    interval_set const& used() const { return used_; }
+    bool empty() const {
+        for (auto const& [name, b] : branches_)
+            if (!b.empty()) return false;
+        return used_.empty();
+    }
+    void clear() {
+        used_.clear();
+        branches_.clear();
+    }
+
+    /// The positions of `window` that are still to be delivered. Asking says that this source understands positions: see check().
+    std::vector<interval> missing(interval window) const {
+        asked_ = true;
+        return used_.missing(window);
+    }
+    /// The ledger of a fan-in's input; an empty one if nothing of it was used.
+    ledger const& branch(std::string_view name) const {
+        for (auto const& [n, b] : branches_)
+            if (n == name) return b;
+        return branches_.emplace_back(std::string(name), ledger{}).second;
+    }
+    /// Throws unless every source took its part: one that does not know positions would deliver everything again.
+    void check(std::string const& path = {}) const {
+        for (auto const& [name, b] : branches_) b.check(path + name + '/');
+        if (branches_.empty() && !asked_)
+            throw state_error(message("resume in another world: ", path.empty() ? "the source" : "source '" + path.substr(0, path.size() - 1) + "'",
+                                      " does not know which items were delivered\n  HINT: read from shards (shard_list ... read_tar), or resume with the number of ranks that saved the state"));
+        if (!branches_.empty() && !used_.empty())
+            throw state_error("resume in another world: the ledger holds positions without a source, the chain has several sources\n  HINT: batch each source before it is mixed, or resume with the number of ranks that saved the state");
+    }
+
+    /// Calls f(source, positions) for every source with positions.
+    template <class F>
+    void each(F&& f, std::string const& path = {}) const {
+        if (!used_.empty()) f(path, used_);
+        for (auto const& [name, b] : branches_) b.each(f, path.empty() ? name : path + '/' + name);
+    }
+    /// Sets what each() told.
+    void put(std::string_view source, interval_set positions) { at(source).used_ = std::move(positions); }
+
+    friend bool operator==(ledger const& a, ledger const& b) {
+        auto const holds = [](ledger const& x, ledger const& y) {
+            if (x.used_ != y.used_) return false;
+            for (auto const& [name, branch] : x.branches_)
+                if (!(branch.empty() && y.branch(name).empty()) && !(branch == y.branch(name))) return false;
+            return true;
+        };
+        return holds(a, b) && holds(b, a);
+    }
+
+private:
+    ledger& at(std::string_view source) {
+        if (source.empty()) return *this;
+        auto const cut = source.find('/');
+        auto const first = source.substr(0, cut);
+        return const_cast<ledger&>(branch(first)).at(cut == source.npos ? std::string_view{} : source.substr(cut + 1));
+    }
+
+    interval_set used_;
+    mutable std::vector<std::pair<std::string, ledger>> branches_;  // branch() makes those that are asked for
+    mutable bool asked_ = false;
+};
+
+inline epoch epoch::branch(std::string_view name) const {
+    return {seed, index, child_key(child_key(key, "branch"), name), used ? &used->branch(name) : nullptr};
+}
+
+/// For reset(e) of a stage that counts items per rank: what it counted has no meaning in another world.
+inline void refuse_recut(epoch const& e, std::string_view stage, std::string_view instead) {
+    if (e.used)
+        throw state_error(message("resume in another world: ", stage, " counts the items of each rank, and the ranks are others now\n  HINT: ", instead,
+                                  ", or resume with the number of ranks that saved the state"));
+}
+
+}  // namespace penstock

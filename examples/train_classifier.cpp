@@ -35,7 +35,8 @@ struct settings {
     std::int64_t batch = 64, window = 5'000;
     int accumulate = 1;
     double lr = 4e-3;
-    bool resume = false, fp32 = false, quiet = false;
+    std::string resume = "no";
+    bool fp32 = false, quiet = false;
 };
 
 // A run from the beginning wants an empty folder: the one before becomes <folder>.old, and what was there goes.
@@ -49,7 +50,7 @@ static void make_room(ps::dist::context& ctx, std::filesystem::path const& folde
 }
 
 static void train_on(ps::dist::context& ctx, settings const& s) {
-    if (!s.resume) make_room(ctx, s.checkpoint);
+    if (s.resume == "no") make_room(ctx, s.checkpoint);
     auto const pixels = ps::map([](auto&& sample) { return example{std::move(sample).image(), sample.integer("cls")}; });
     auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}, .layout = ps::tensor::layout::channels_last});
 
@@ -77,7 +78,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
                               .precision = s.fp32 ? train::precision::fp32 : train::precision::automatic,
                               .schedule = train::warmup(100) * train::cosine(static_cast<double>(windows * s.epochs)),
                               .checkpoint = s.checkpoint, .save_every = s.save_every,
-                              .resume = s.resume ? train::resume::if_possible : train::resume::never,
+                              .resume = s.resume == "no" ? train::resume::never : s.resume == "ledger" ? train::resume::ledger : train::resume::if_possible,
                               .csv = s.csv, .quiet = s.quiet},
                              train::validate(std::move(held_out), accuracy));
     if (ctx.rank() == 0 && std::isfinite(report.last("accuracy"))) std::printf("test accuracy %.2f %%\n", 100 * report.last("accuracy"));
@@ -97,7 +98,7 @@ int main(int argc, char** argv) {
         app.add_option("--checkpoint", s.checkpoint, "folder of the checkpoints")->capture_default_str();
         app.add_option("--save-every", s.save_every, "optimizer steps between checkpoints")->capture_default_str();
         app.add_option("--csv", s.csv, "file for the metrics");
-        app.add_flag("--resume", s.resume, "go on from the newest complete checkpoint");
+        app.add_flag("--resume{yes}", s.resume, "go on from the newest complete checkpoint; --resume=ledger: with changed stages as well")->check(CLI::IsMember({"no", "yes", "ledger"}));
         app.add_flag("--fp32", s.fp32, "no bfloat16, even where the processor has it");
         app.add_flag("--quiet", s.quiet, "no progress");
         try {

@@ -15,7 +15,8 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/fit.hpp
     train/fit_agreement.hpp
     train/fit_checkpoints.hpp
-    train/fit_log.hpp
+    train/fit_ledger.hpp
+  train/fit_log.hpp
     train/fit_options.hpp
     train/fit_position.hpp
     train/fit_run.hpp

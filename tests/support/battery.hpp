@@ -21,14 +21,10 @@
 // in a source_case; `.broken = [](int n, int j) { return pipeline; }` gives one whose item j is unreadable and whose error names key or shard.
 #pragma once
 
-#include <support/examiner.hpp>  // defines: examiner, world_checks, shown, number, failure
+#include <support/examiner.hpp>  // defines: examiner, subject, shown, number, failure
 #include <support/sources.hpp>   // defines: debug_source, planned_source, bare_source, as_keyed, as_move_only
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -82,66 +78,21 @@ lines shown_all(Case const& c, Items const& items) {
     for (auto const& i : items) all.push_back(c.show(i));
     return all;
 }
-
-inline std::vector<int> numbers(source_spec const& s, std::uint64_t epoch_index, bool without_errors) {
-    std::vector<int> in;
-    for (int slot = s.first(); slot != s.last(); ++slot)
-        if (!without_errors || std::find(s.errors.begin(), s.errors.end(), slot) == s.errors.end()) in.push_back(slot + 10000 * static_cast<int>(epoch_index));
-    return in;
-}
-
 template <class Case>
 lines stage_model(Case const& c, source_spec const& s, penstock::epoch e, [[maybe_unused]] bool rewinds = true) {
     auto in = numbers(s, e.index, true);
     if constexpr (requires { c.model(std::move(in), facts{}); }) return shown_all(c, c.model(std::move(in), facts{e, s.world, rewinds}));
     else return shown_all(c, c.model(std::move(in)));
 }
-
 template <class Case, class Source>
-auto made(Case const& c, Source source, [[maybe_unused]] int workers = 2) {
+subject_ptr made(Case const& c, Source source, [[maybe_unused]] int workers = 2) {
     auto make = c.make;
-    if constexpr (requires { make(pipeline(std::move(source)), workers); }) return make(pipeline(std::move(source)), workers);
-    else return make(pipeline(std::move(source)));
+    if constexpr (requires { make(pipeline(std::move(source)), workers); }) return erased(make(pipeline(std::move(source)), workers), c.show);
+    else return erased(make(pipeline(std::move(source))), c.show);
 }
-
-template <class Examiner, class Case, class Build, class Model>
-void error_checks(Examiner& x, Case const& c, Build build, Model model) {
-    for (auto const& [n, errors] : std::vector<std::pair<int, std::vector<int>>>{{1, {0}}, {2, {1}}, {7, {0}}, {7, {3}}, {7, {6}}, {7, {2, 3}}, {7, {0, 1, 2, 3, 4, 5, 6}}, {64, {20, 40}}})
-        x.guarded(7, n, [&, n = n, errors = errors] {
-            auto s = x.spec(n, errors);
-            auto const log = s.log;
-            auto const what = message("n = ", n, ", first error at ", errors[0], ", ", errors.size(), " in all");
-            auto p = build(s);
-            p.reset(seed, 0);
-            auto const all = x.events(p);
-            lines items;
-            std::size_t met = 0, before = 0;
-            for (auto const& e : all) {
-                if (!is_error(e)) items.push_back(e);
-                else if (met++ == 0) before = items.size();
-                if (is_error(e) && (e.find("part.tar") == e.npos || e.find("'k") == e.npos)) x.fail(7, message(what, ": the error does not name shard and key: ", e));
-            }
-            if (met != log->thrown) x.fail(7, message(what, ": ", log->thrown.load(), " errors were thrown, ", met, " arrived"));
-            auto wanted = model(s, epoch::of(seed, 0));
-            if (c.permutes) x.same(7, sorted(items), sorted(wanted), what);
-            else {
-                x.same(7, items, wanted, what);
-                auto intact = s;
-                intact.errors.clear();
-                auto start = model(intact, epoch::of(seed, 0));
-                start.resize((std::min)(start.size(), before));
-                x.same(7, lines(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(before)), start, what + ": the items before the first error");
-            }
-        });
-    for (auto const& errors : std::vector<std::vector<int>>{{0}, {6}, {2, 3}, {0, 4, 6}}) x.guarded(4, 7, [&] { x.resumes_everywhere(7, errors); });
-    x.guarded(4, 40, [&] { x.resumes_everywhere(40, {3, 17, 18, 39}); });
-}
-
-inline void report(std::string const& name, std::vector<failure> const& all) {
-    if (all.empty()) return;
-    std::string text = message(name, " breaks its contract, ", all.size(), " findings:");
-    for (std::size_t i = 0; i != all.size() && i != 12; ++i) text += message("\n  check ", all[i].check, ": ", all[i].text);
-    throw std::runtime_error(text);
+template <class Case>
+allowances allowed(Case const& c) {
+    return {c.permutes, c.drops, c.resumes, c.rounds, c.sizes};
 }
 
 }  // namespace detail
@@ -152,48 +103,19 @@ std::vector<failure> findings(stage_case<C...> const& c) {
     std::vector<failure> out;
     auto input = c.input;
     using input_type = decltype(input);
-    auto build = [&c, input](source_spec s) { return detail::made(c, debug_source<input_type>(std::move(s), input)); };
+    auto source = [input](source_spec const& s) { return debug_source<input_type>(s, input); };
     auto model = [&c](source_spec const& s, epoch e) { return detail::stage_model(c, s, e); };
-    detail::examiner x(c, out, build, model);
-
-    x.guarded(1, 1, [&] {
-        auto const before = detail::threads();
-        auto s = x.spec(1);
-        s.panics = true;
-        auto const log = s.log;
-        auto p = build(s);
-        if (log->pulls != 0) x.fail(1, "building pulls an item");
-        if (detail::threads() != before) x.fail(1, "building starts a thread");
-    });
+    auto examine = [&](model_of m) { return detail::examiner(detail::allowed(c), out, [&c, source](source_spec const& s) { return detail::made(c, source(s)); }, std::move(m)); };
+    auto x = examine(model);
+    x.is_lazy();
     x.shared_checks();
-    x.guarded(2, 7, [&] {
-        auto p = detail::made(c, bare_source<debug_source<input_type>>{debug_source<input_type>(x.spec(7), input)});
-        x.same(2, x.events(p), detail::stage_model(c, x.spec(7), epoch{}, false), "over a source with next() alone");
-        if constexpr (requires { p.save(); })  // any_pipeline refuses when it is asked
-            if (error_of<config_error>([&] { return p.save(); }).empty()) x.fail(5, "it saves a position over a source that has none");
-    });
-    detail::error_checks(x, c, build, model);
-    if constexpr (requires { c.make(pipeline(debug_source<input_type>({}, input)), 1); })
-        for (int const n : c.sizes)
-            x.guarded(12, n, [&] {
-                auto run = [&](int workers) {
-                    auto p = detail::made(c, debug_source<input_type>(x.spec(n), input), workers);
-                    p.reset(detail::seed, 0);
-                    return x.events(p);
-                };
-                auto const one = run(1);
-                for (int const workers : {2, 8}) x.same(12, run(workers), one, message("n = ", n, " with ", workers, " workers"));
-            });
+    x.error_checks();
+    examine([&c](source_spec const& s, epoch e) { return detail::stage_model(c, s, e, false); })
+        .equals_model(2, [&](source_spec const& s) { return detail::made(c, bare_source<debug_source<input_type>>{source(s)}); }, "over a source with next() alone", false);
+    if constexpr (requires { c.make(pipeline(source({})), 1); }) x.workers([&](source_spec const& s, int workers) { return detail::made(c, source(s), workers); });
     if constexpr (decltype(c.move_only)::value)
-        for (int const n : c.sizes)
-            x.guarded(9, n, [&] {
-                auto p = detail::made(c, debug_source<as_move_only>(x.spec(n)));
-                x.same(9, x.events(p), model(x.spec(n), epoch{}), message("n = ", n, ", items that only move"));
-            });
-    detail::world_checks(x, c, [&](source_spec s) {
-        auto const n = s.n;
-        return detail::made(c, planned_source<as_keyed<input_type>>(std::move(s), as_keyed<input_type>{input, n}));
-    });
+        x.equals_model(9, [&c](source_spec const& s) { return detail::made(c, debug_source<as_move_only>(s)); }, "items that only move", true);
+    x.world_checks([&](source_spec const& s) { return detail::made(c, planned_source<as_keyed<input_type>>(s, as_keyed<input_type>{input, s.n})); });
     return out;
 }
 
@@ -201,29 +123,16 @@ std::vector<failure> findings(stage_case<C...> const& c) {
 template <class... C>
 std::vector<failure> findings(source_case<C...> const& c) {
     std::vector<failure> out;
-    auto build = [&c](source_spec const& s) { return c.make(s.n, s.world); };
-    auto model = [&c](source_spec const& s, epoch e) { return detail::shown_all(c, c.model(s.n, facts{e, s.world})); };
-    detail::examiner x(c, out, build, model);
+    auto build = [&c](source_spec const& s) { return erased(c.make(s.n, s.world), c.show); };
+    detail::examiner x(detail::allowed(c), out, build, [&c](source_spec const& s, epoch e) { return detail::shown_all(c, c.model(s.n, facts{e, s.world})); });
     x.guarded(1, 7, [&] {
         auto const before = detail::threads();
         [[maybe_unused]] auto p = build(x.spec(7));
         if (detail::threads() != before) x.fail(1, "building starts a thread");
     });
     x.shared_checks();
-    if constexpr (requires { c.broken(7, 3); })
-        for (int const j : {0, 3, 6})
-            x.guarded(7, 7, [&] {
-                auto p = c.broken(7, j);
-                p.reset(detail::seed, 0);
-                auto const all = x.events(p);
-                auto const errors = std::count_if(all.begin(), all.end(), detail::is_error);
-                if (errors == 0) x.fail(7, message("item ", j, " is unreadable, but no error came"));
-                auto again = c.broken(7, j);
-                again.reset(detail::seed, 0);
-                x.same(7, x.events(again), all, message("item ", j, " is unreadable: a second run"));
-            });
-    using item = typename decltype(build(x.spec(0)))::item_type;
-    if constexpr (is_keyed<item>) detail::world_checks(x, c, build);
+    if constexpr (requires { c.broken(7, 3); }) x.is_broken_alike([&c](int j) { return erased(c.broken(7, j), c.show); });
+    if constexpr (is_keyed<typename decltype(c.make(0, world{}))::item_type>) x.world_checks(build);
     return out;
 }
 

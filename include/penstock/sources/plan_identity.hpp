@@ -43,7 +43,7 @@ public:
         }
         differ("samples per epoch", r.get("epoch"), p.epoch_samples(), "give samples_per_epoch and repeat as in the run that saved it");
         differ("shuffle_shards", r.get("shuffled"), p.shuffled(), "build the same chain as the one that was saved");
-        differ("world size", r.get("world"), p.part().size, "start as many ranks as the run that saved it had");
+        differ("world size", r.get("world"), p.part().size, "start as many ranks as the run that saved it had, or give its ledger to reset(epoch, ledger)");
         differ("rank", r.get("rank"), p.part().rank, "each rank loads its own state");
     }
 

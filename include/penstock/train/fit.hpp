@@ -28,7 +28,7 @@ inline void check_options(fit_options const& o) {
     if (o.log_every < 1) throw config_error("fit: .log_every must be >= 1, got 0\n  HINT: set .quiet to print nothing");
     if (!(o.clip_norm >= 0)) throw config_error(message("fit: .clip_norm must be >= 0, got ", o.clip_norm, "\n  HINT: 0 does not clip"));
     if (o.bucket_bytes < 1) throw config_error("fit: .bucket_bytes must be >= 1, got 0\n  HINT: the default is 25 MiB");
-    if (o.checkpoint.empty() && (o.save_every != 0 || o.resume == resume::required))
+    if (o.checkpoint.empty() && (o.save_every != 0 || o.resume == resume::required || o.resume == resume::ledger))
         throw config_error("fit: .save_every and .resume need a folder, got .checkpoint \"\"\n  HINT: .checkpoint = \"run/\"");
 }
 
@@ -42,7 +42,8 @@ inline void check_options(fit_options const& o) {
 ///
 /// Order    batches in the order of the pipeline; ranks agree once per step on its weight, on the end of the epoch, on stopping and saving
 /// Buffers  two windows of `accumulate` batches: the one that is trained and the next
-/// Resume   exact for a pipeline that can be saved, in the same world: weights, optimizer, generators, position. Else .checkpoint is refused
+/// Resume   exact for a pipeline that can be saved, in the same world: weights, optimizer, generators, position. In another world every sample that
+///          was not used comes once, over shards; generators start anew. A pipeline that cannot be saved refuses .checkpoint
 /// Threads  the caller's; the ranks' own pool is LibTorch's
 /// Errors   config_error for impossible options; state_error for a checkpoint of another run; forwards those of pipeline, loss and parts;
 ///          dist::peer_error when another rank failed

@@ -10,6 +10,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <optional>
@@ -17,19 +18,30 @@
 
 namespace penstock::train {
 
+/// The data behind a state of a pipeline, as text: of each planned source the numbers that tell one data set, and one order of it, from another.
+inline std::string data_identity(state const& s) {
+    std::string text;
+    for (auto const& r : s.records) {
+        bool const planned = std::ranges::any_of(r.numbers, [](auto const& n) { return n.name == "plan0"; });
+        if (!planned) continue;
+        text += (text.empty() ? "" : ", ") + r.stage;
+        for (auto const& n : r.numbers)
+            if (n.name.starts_with("plan") || n.name == "samples" || n.name == "epoch" || n.name == "shuffled") text += message(' ', n.name, '=', n.value);
+    }
+    return text;
+}
+
 /// What must be equal on all ranks, as text: the options that decide when collectives happen and what a step does, and the data.
-/// `data` is a state of the pipeline; of its numbers those named plan* count, by which planned sources tell one data set from another.
+/// `data` is a state of the pipeline.
 inline std::string run_identity(fit_options const& o, precision p, std::optional<state> const& data, std::optional<std::uint64_t> batches) {
     auto text = message("epochs ", o.epochs, ", seed ", o.seed, ", accumulate ", o.accumulate, ", ", name_of(p), ", clip_norm ", o.clip_norm, ", nonfinite ",
                         o.nonfinite == nonfinite::skip ? "skip" : "stop", ", checkpoint '", o.checkpoint, "', save_every ", o.save_every, ", resume ",
                         static_cast<int>(o.resume), ", log_every ", o.log_every, ", max_steps ", o.max_steps, ", bucket_bytes ", o.bucket_bytes, ", find_unused ", o.find_unused);
     if (batches) text += message(", ", *batches, " batches per epoch");
-    if (data)
-        for (auto const& r : data->records) {
-            text += message(", ", r.stage);
-            for (auto const& n : r.numbers)
-                if (n.name.starts_with("plan")) text += message(' ', n.value);
-        }
+    if (data) {
+        for (auto const& r : data->records) text += ", " + r.stage;
+        text += "; " + data_identity(*data);
+    }
     return text;
 }
 

@@ -5,6 +5,7 @@
 #include <penstock/core/state.hpp>             // defines: state
 #include <penstock/dist/context.hpp>           // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>     // defines: dist::mean_buffers
+#include <penstock/train/fit_ledger.hpp>       // defines: put_ledger, get_ledger, read_ledgers, read_base
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, resume
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
 #include <penstock/train/load_checkpoint.hpp>  // defines: load_checkpoint, peers, snapshot
@@ -60,9 +61,9 @@ public:
         std::function<void(named_tensors const&)> load;
     };
 
-    /// `chain` is chain_of a pipeline like the one that is trained; empty where it cannot be saved.
-    fit_saver(dist::context& ctx, fit_options const& o, torch::nn::Module& model, optimizer_state optimizer, std::string chain)
-        : ctx_(ctx), o_(o), model_(model), optimizer_(std::move(optimizer)), chain_(std::move(chain)) {}
+    /// `chain` is chain_of a pipeline like the one that is trained, `data` its data_identity; empty where it cannot be saved.
+    fit_saver(dist::context& ctx, fit_options const& o, torch::nn::Module& model, optimizer_state optimizer, std::string chain, std::string data)
+        : ctx_(ctx), o_(o), model_(model), optimizer_(std::move(optimizer)), chain_(std::move(chain)), data_(std::move(data)) {}
 
     bool on() const { return !o_.checkpoint.empty(); }
 
@@ -79,14 +80,15 @@ public:
                                            "\n  HINT: .resume = resume::if_possible continues it; else name another folder, or move this one away"));
             return false;
         }
-        auto found = load_checkpoint(o_.checkpoint, peers_of(ctx_));
+        auto found = load_checkpoint(o_.checkpoint, peers_of(ctx_), {.any_world = true});
         if (!found) {
             if (o_.resume == resume::if_possible) return false;
             throw state_error(message("fit: .resume needs a checkpoint, there is none in '", o_.checkpoint, "'\n  HINT: .resume = resume::if_possible starts from the beginning then"));
         }
         for (auto& r : found->rejected) notes.push_back("passed over " + std::move(r));
         auto& s = found->state;
-        check(*found);
+        bool const exact = found->about.world == ctx_.world_size() && o_.resume != resume::ledger;
+        check(*found, exact);
         restore(s.model, state_of(model_), found->directory.string() + ": model");
         optimizer_.load(s.optim);
         at.epoch = s.epoch;
@@ -95,15 +97,14 @@ public:
         at.applied = number(*found, "applied");
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
-        for (auto const& [name, t] : s.rank)
-            if (name == "loss.sum" && at.weight > 0) at.loss = t.to(ctx_.device());
-        if (!s.pipeline.empty()) at.inside = state::parse(s.pipeline);
-        rank_ = std::move(s.rank);
         notes.push_back(message("resumed from ", found->directory.string()));
+        if (exact) go_on(at, *found);
+        else take_over(at, *found, notes);
         return true;
     }
     /// Gives this rank its own buffers and generators back. After the engine is built: that broadcasts the buffers of rank 0.
     void restore_rank() {
+        if (taken_over_) seed_generators(mix64(mix64(mix64(o_.seed) + *taken_over_) + static_cast<std::uint64_t>(ctx_.rank())));
         if (rank_.empty()) return;
         named_tensors own;
         for (auto const& [name, t] : rank_)
@@ -125,10 +126,14 @@ public:
         for (auto const& [name, t] : buffers_of(model_)) s.rank.emplace_back(std::string(buffer) + name, t);
         s.rank.emplace_back("loss.sum", at.loss.defined() ? at.loss : at::zeros({}, at::kDouble));
         if (at.inside) s.pipeline = at.inside->text();
+        put_ledger(s.rank, used_tensor, at.used);
+        if (ctx_.rank() == 0) put_ledger(s.rank, base_tensor, at.base);
         s.metadata = {{"step", std::to_string(at.step)},
                       {"epoch_step", std::to_string(at.epoch_step)},
                       {"applied", std::to_string(at.applied)},
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
+                      {"taken_over", std::to_string(at.taken_over)},
+                      {"data", data_},
                       {"seed", std::to_string(o_.seed)},
                       {"accumulate", std::to_string(o_.accumulate)}};
         auto saved = save_checkpoint(o_.checkpoint, s, peers_of(ctx_), {.keep = o_.keep});
@@ -136,6 +141,28 @@ public:
     }
 
 private:
+    /// Every rank goes on with its own part.
+    void go_on(fit_position& at, loaded_checkpoint& c) {
+        auto& s = c.state;
+        for (auto const& [name, t] : s.rank)
+            if (name == "loss.sum" && at.weight > 0) at.loss = t.to(ctx_.device());
+        if (!s.pipeline.empty()) at.inside = state::parse(s.pipeline);
+        at.used = get_ledger(s.rank, used_tensor);
+        at.taken_over = number(c, "taken_over");
+        if (at.taken_over != 0) at.base = read_base(c);
+        rank_ = std::move(s.rank);
+    }
+    /// The epoch goes on without what its ranks had used. Generators start anew: there may be more ranks than saved ones.
+    void take_over(fit_position& at, loaded_checkpoint const& c, std::vector<std::string>& notes) {
+        taken_over_ = at.step;
+        auto before = read_ledgers(c);
+        if (ctx_.rank() == 0 && at.weight > 0) at.loss = at::full({}, before.loss, at::kDouble).to(ctx_.device());
+        if (at.epoch_step == 0) return;
+        at.taken_over = 1 + at.epoch_step;
+        at.base = std::move(before.all);
+        notes.push_back(message("the rest of the epoch is divided anew: ", c.about.world, " ranks had begun it, this run has ", ctx_.world_size()));
+    }
+
     static constexpr std::string_view buffer = "buffer.";
 
     named_tensors parameters() const {  // frozen ones too, under every name
@@ -151,20 +178,23 @@ private:
             throw state_error(message("fit: ", c.directory.string(), " holds no number '", name, "'\n  HINT: it was not saved by fit, or by another version"));
         return n;
     }
-    void check(loaded_checkpoint const& c) const {
+    void check(loaded_checkpoint const& c, bool exact) const {
         auto const same = [&](char const* what, auto const& saved, auto const& ours, char const* hint) {
             if (saved != ours) throw state_error(message("fit: ", c.directory.string(), " was saved with ", what, " ", saved, ", this run has ", ours, "\n  HINT: ", hint));
         };
-        same("the chain", c.state.chain, chain_, "build the same chain, or start in an empty folder");
+        if (exact) same("the chain", c.state.chain, chain_, "build the same chain; or go on from the samples that were used, .resume = resume::ledger; or start in an empty folder");
+        if (auto const data = c.state.metadata.find("data"); number(c, "epoch_step") != 0 && data != c.state.metadata.end())
+            same("the data", data->second, data_, "the shards, their order or their numbers of samples changed: restore them, or start in an empty folder with the weights of model.safetensors");
         same(".seed", number(c, "seed"), o_.seed, "use that seed to continue its order, or start in an empty folder");
-        same(".accumulate", number(c, "accumulate"), static_cast<std::uint64_t>(o_.accumulate), "use that number to continue its windows, or start in an empty folder");
+        if (exact) same(".accumulate", number(c, "accumulate"), static_cast<std::uint64_t>(o_.accumulate), "use that number to continue its windows, or start in an empty folder");
     }
 
     dist::context& ctx_;
     fit_options const& o_;
     torch::nn::Module& model_;
     optimizer_state optimizer_;
-    std::string chain_;
+    std::string chain_, data_;
+    std::optional<std::uint64_t> taken_over_{};  // the step of a checkpoint that other ranks saved
     named_tensors rank_;  // what was loaded for this rank, until restore_rank
 };
 

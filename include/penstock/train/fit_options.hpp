@@ -23,11 +23,12 @@ enum class nonfinite {
     skip,  ///< leave weights and optimizer as they were, step by step, decided on the device and equal on all ranks
 };
 
-/// Where a run starts.
+/// Where a run starts. A checkpoint of another number of ranks is continued exactly once: what they had not used of the epoch is divided anew.
 enum class resume {
     never,         ///< from the beginning; a folder that holds checkpoints already is refused
     if_possible,   ///< from the newest complete checkpoint, or from the beginning when there is none
     required,      ///< from the newest complete checkpoint; none is an error
+    ledger,        ///< as required, but from the samples that were used, not from the position of the pipeline: the chain may have changed
 };
 
 /// How fit() trains. Plain data; members in the order in which they matter.

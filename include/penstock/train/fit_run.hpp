@@ -47,7 +47,7 @@ class fit_run {
 public:
     fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
         : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
-          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain()), log_(ctx, o, times_) {
+          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain(), data()), log_(ctx, o, times_) {
         if (ctx.in_own_process()) signals_.emplace();
     }
 
@@ -104,11 +104,26 @@ private:
         else return {};
     }
 
-    void run_epoch(engine_type& step) {
+    std::string data() const {
+        if constexpr (resumable<Data>) return data_identity(data_.save());
+        else return {};
+    }
+    /// Puts the pipeline where the run is.
+    void place() {
         ctx_.phase("waits for data");
-        if (at_.inside) {
-            if constexpr (resumable<Data>) data_.load(*at_.inside);
-        } else if constexpr (resettable<Data>) data_.reset(epoch::of(o_.seed, at_.epoch));
+        bool const divided = at_.taken_over != 0;
+        if constexpr (resumable<Data> && resettable<Data>) {
+            if (at_.inside && divided) return data_.load(*at_.inside, at_.base);
+            if (at_.inside) return data_.load(*at_.inside);
+            if (divided) return data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
+        } else if constexpr (resumable<Data>) {
+            if (at_.inside) return data_.load(*at_.inside);
+        }
+        if constexpr (resettable<Data>) data_.reset(epoch::of(o_.seed, at_.epoch));
+    }
+
+    void run_epoch(engine_type& step) {
+        place();
         log_.epoch(steps_per_epoch());
         window_reader<Data> reader(data_, o_.accumulate, saver_.on());
         auto w = pull(reader);
@@ -136,7 +151,7 @@ private:
     std::uint64_t steps_per_epoch() const {
         auto const windows = [this](std::uint64_t batches) { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); };
         if constexpr (planned<Data>)
-            if (auto const most = data_.world_max()) return windows(*most);
+            if (auto const most = data_.world_max()) return windows(*most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
         return 0;
     }
 
@@ -184,12 +199,17 @@ private:
         ++at_.epoch_step;
         at_.samples += static_cast<std::uint64_t>(all.samples);
         at_.inside = std::move(w.after);
+        if (saver_.on())
+            for (auto const& b : w.batches) commit(b);
         step_info<batch_type> const info{.step = at_.step, .epoch = at_.epoch, .batches = w.batches, .loss = loss, .weight = all.weight, .lr = optimizer_.lr() * rate};
         ctx_.phase("runs on_step");
         each_part([&](auto& part) {
             if constexpr (requires { part.on_step(info); }) part.on_step(info);
         });
         log_.step(at_, lr_ = info.lr);
+    }
+    void commit([[maybe_unused]] batch_type const& b) {
+        if constexpr (requires { b.cover; }) at_.used.commit(b);
     }
     named_tensors buffers_now() {
         named_tensors copies;
@@ -202,6 +222,9 @@ private:
         ++at_.epoch;
         at_.epoch_step = 0;
         at_.inside.reset();
+        at_.used.clear();
+        at_.base.clear();
+        at_.taken_over = 0;
         std::vector<metric_values> by_part;
         {
             auto timed = times_.time(phase::validate);

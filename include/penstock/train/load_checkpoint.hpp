@@ -16,6 +16,10 @@
 
 namespace penstock::train {
 
+struct load_options {
+    bool any_world = false;  ///< also one that another number of ranks saved: then `state.rank` and `state.pipeline` are empty
+};
+
 struct loaded_checkpoint {
     snapshot state{};
     manifest about{};
@@ -36,7 +40,7 @@ inline named_tensors read_part(std::filesystem::path const& directory, manifest 
     return std::move(file.tensors);
 }
 
-inline loaded_checkpoint read_checkpoint(std::filesystem::path const& directory, int rank) {
+inline loaded_checkpoint read_checkpoint(std::filesystem::path const& directory, int rank, int world) {
     loaded_checkpoint out{.about = read_manifest(directory), .directory = directory};
     auto& s = out.state;
     s.step = out.about.step;
@@ -46,7 +50,7 @@ inline loaded_checkpoint read_checkpoint(std::filesystem::path const& directory,
     s.metadata = out.about.metadata;
     s.model = read_part(directory, out.about, model_file);
     s.optim = read_part(directory, out.about, optim_file);
-    if (rank >= out.about.world) return out;  // of a smaller world: refused by the caller, whose sentence is better
+    if (out.about.world != world) return out;  // refused by the caller, whose sentence is better, or wanted without a rank's own part
     for (auto& [name, t] : read_part(directory, out.about, rank_file(rank))) {
         if (name == pipeline_tensor) s.pipeline.assign(static_cast<char const*>(t.const_data_ptr()), t.nbytes());
         else s.rank.emplace_back(std::move(name), std::move(t));
@@ -64,10 +68,10 @@ inline std::string first_line(std::string const& text) { return text.substr(0, t
 /// Buffers  all tensors of the checkpoint on the host
 /// Resume   then restore(state.model, state_of(net), "model"), opt.load(state.optim), load_generators(state.rank), and the pipeline's own load
 /// Threads  none; a collective: every rank calls it
-/// Errors   state_error: checkpoints exist and none is usable, the one that was asked for is damaged, or it was saved by another number of ranks
+/// Errors   state_error: checkpoints exist and none is usable, the one that was asked for is damaged, or it was saved by another number of ranks (without any_world)
 ///
 ///     if (auto last = load_checkpoint("run", all)) restore(last->state.model, state_of(net), "model");
-inline std::optional<loaded_checkpoint> load_checkpoint(std::filesystem::path const& path, peers const& all = {}) {
+inline std::optional<loaded_checkpoint> load_checkpoint(std::filesystem::path const& path, peers const& all = {}, load_options o = {}) {
     std::vector<checkpoint_entry> entries;
     std::error_code ignored;
     std::vector<std::string> rejected;
@@ -88,7 +92,7 @@ inline std::optional<loaded_checkpoint> load_checkpoint(std::filesystem::path co
         std::optional<loaded_checkpoint> out;
         std::string why;
         try {
-            out = detail::read_checkpoint(directory, all.rank);
+            out = detail::read_checkpoint(directory, all.rank, all.world);
         } catch (state_error const& bad) {
             why = bad.what();
         } catch (c10::Error const& bad) {  // no memory for it
@@ -98,7 +102,7 @@ inline std::optional<loaded_checkpoint> load_checkpoint(std::filesystem::path co
             rejected.push_back(why.empty() ? message("checkpoint(", directory.string(), "): another rank cannot read it") : detail::first_line(why));
             continue;
         }
-        if (out->about.world != all.world)
+        if (out->about.world != all.world && !o.any_world)
             throw state_error(message("checkpoint(", directory.string(), "): must be loaded by as many ranks as saved it, ", out->about.world, ", got ", all.world,
                                       "\n  HINT: start ", out->about.world, " ranks, or start afresh from its model.safetensors"));
         out->rejected = std::move(rejected);

@@ -17,16 +17,23 @@
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/count.hpp>
+#include <penstock/stages/enumerate.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/filter_map.hpp>
 #include <penstock/stages/fold.hpp>
 #include <penstock/stages/for_each.hpp>
 #include <penstock/stages/inspect.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/map_keyed.hpp>
+#include <penstock/stages/scan.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/steer.hpp>
+#include <penstock/stages/skip.hpp>
+#include <penstock/stages/skip_while.hpp>
+#include <penstock/stages/step_by.hpp>
 #include <penstock/stages/take.hpp>
 #include <penstock/stages/watch.hpp>
+#include <penstock/stages/take_while.hpp>
 
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>

@@ -1,0 +1,16 @@
+// expect: scan works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()
+#include <penstock/stages/scan.hpp>
+
+namespace ps = penstock;
+
+struct plan {
+    using plan_type = void;
+};
+
+int main() {
+    auto stage = ps::scan(0, [](int&, auto const&) { return 0; });
+#ifndef PENSTOCK_REPAIRED
+    (void)(plan{} | stage);
+#endif
+    (void)stage;
+}

@@ -3,9 +3,12 @@ penstock_room(stages USES sources HEADERS
   stages/batch.hpp
   stages/collect.hpp
   stages/count.hpp
+  stages/cycle.hpp
+  stages/dedup.hpp
   stages/enumerate.hpp
   stages/filter.hpp
   stages/filter_map.hpp
+  stages/flat_map.hpp
   stages/fold.hpp
   stages/for_each.hpp
   stages/inspect.hpp
@@ -18,6 +21,8 @@ penstock_room(stages USES sources HEADERS
   stages/skip_while.hpp
   stages/step_by.hpp
   stages/take.hpp
-  stages/watch.hpp
   stages/take_while.hpp
+  stages/unbatch.hpp
+  stages/watch.hpp
+  stages/window.hpp
 )

@@ -17,9 +17,12 @@
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/count.hpp>
+#include <penstock/stages/cycle.hpp>
+#include <penstock/stages/dedup.hpp>
 #include <penstock/stages/enumerate.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/filter_map.hpp>
+#include <penstock/stages/flat_map.hpp>
 #include <penstock/stages/fold.hpp>
 #include <penstock/stages/for_each.hpp>
 #include <penstock/stages/inspect.hpp>
@@ -32,8 +35,10 @@
 #include <penstock/stages/skip_while.hpp>
 #include <penstock/stages/step_by.hpp>
 #include <penstock/stages/take.hpp>
-#include <penstock/stages/watch.hpp>
 #include <penstock/stages/take_while.hpp>
+#include <penstock/stages/unbatch.hpp>
+#include <penstock/stages/watch.hpp>
+#include <penstock/stages/window.hpp>
 
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>

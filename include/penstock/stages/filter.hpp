@@ -57,7 +57,7 @@ private:
 /// Buffers  nothing
 /// Resume   exact; keep must not depend on earlier calls. The number of items is not known before, so world_max ends here
 /// Threads  none; keep runs on the thread that pulls
-/// Errors   forwards those of keep and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of keep: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     range(6) | filter([](auto i) { return i % 2 == 0; })    // 0 2 4
 template <class F>

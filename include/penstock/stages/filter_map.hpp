@@ -1,6 +1,7 @@
 // Implements: filter_map(f), what f makes of the items for which it makes something.
 #pragma once
 
+#include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, broken_chain
 
@@ -58,7 +59,7 @@ public:
 private:
     std::optional<item_type> kept(input& item) {
         if constexpr (is_keyed<input>) {
-            std::optional<made> out = f_(std::move(item.value));
+            std::optional<made> out = blame("filter_map", item, [&]() -> decltype(auto) { return f_(std::move(item.value)); });
             if (!out) return this->waiting.add(item), std::nullopt;
             this->waiting.join(item);
             return std::optional<item_type>(std::move(item).with(*std::move(out)));
@@ -75,25 +76,21 @@ private:
 /// Buffers  nothing
 /// Resume   exact; f must not depend on earlier calls. The number of items is not known before, so world_max ends here
 /// Threads  none; f runs on the thread that pulls
-/// Errors   forwards those of f and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     range(5) | filter_map([](auto i) { return i % 2 ? std::optional(10 * i) : std::nullopt; })    // 10 30
 template <class F>
 auto filter_map(F f) {
-    return stage([f = std::move(f)]<class S>(S input) mutable {
-        static_assert(source<S>, "filter_map works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
+    return stage("filter_map", [f = std::move(f)]<class S>(S input) mutable {
+        using value_type = value_of<typename S::item_type>;
+        constexpr bool ok = std::invocable<F&, value_type>;
+        static_assert(ok, "filter_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
+        if constexpr (!ok) return broken_chain{};
         else {
-            using value_type = value_of<typename S::item_type>;
-            constexpr bool ok = std::invocable<F&, value_type>;
-            static_assert(ok, "filter_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-            if constexpr (!ok) return broken_chain{};
-            else {
-                constexpr bool maybe = detail::is_optional<std::remove_cvref_t<std::invoke_result_t<F&, value_type>>>;
-                static_assert(maybe, "filter_map(f): f must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item");
-                if constexpr (maybe) return filter_map_stage<S, F>(std::move(input), std::move(f));
-                else return broken_chain{};
-            }
+            constexpr bool maybe = detail::is_optional<std::remove_cvref_t<std::invoke_result_t<F&, value_type>>>;
+            static_assert(maybe, "filter_map(f): f must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item");
+            if constexpr (maybe) return filter_map_stage<S, F>(std::move(input), std::move(f));
+            else return broken_chain{};
         }
     });
 }

@@ -1,6 +1,7 @@
 // Implements: scan(init, f), what f makes of every item and a running state.
 #pragma once
 
+#include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, rewrap, state_*, write_back, broken_chain
 
 #include <bit>
@@ -75,7 +76,7 @@ public:
 private:
     item_type made(T& state, input& item) {
         if constexpr (is_keyed<input>) {
-            decltype(auto) out = f_(state, std::move(item.value));
+            decltype(auto) out = blame("scan", item, [&]() -> decltype(auto) { return f_(state, std::move(item.value)); });
             return rewrap(std::move(item), std::forward<decltype(out)>(out));
         } else return f_(state, std::move(item));
     }
@@ -100,15 +101,14 @@ private:
 /// Resume   exact if the state is a number, or has save(state_writer::record) const and load(state_reader::record const&); of another
 ///          state the pipeline offers no save. Counts per rank, so no elastic resume (use what depends on the item alone, with map)
 /// Threads  none; f runs on the thread that pulls
-/// Errors   forwards those of f and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     from_vector({1, 2, 3}) | scan(0, [](int& sum, int i) { return sum += i; })    // 1 3 6
 template <class T, class F>
 auto scan(T init, F f) {
-    return stage([init = std::move(init), f = std::move(f)]<class S>(S input) mutable {
-        static_assert(source<S>, "scan works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
+    return stage("scan", [init = std::move(init), f = std::move(f)]<class S>(S input) mutable {
         static_assert(std::copyable<T>, "scan(init, f): init must be copyable, since every epoch starts from it again. HINT: give it a type that copies");
-        if constexpr (!source<S> || !std::copyable<T>) return broken_chain{};
+        if constexpr (!std::copyable<T>) return broken_chain{};
         else {
             using value_type = value_of<typename S::item_type>;
             constexpr bool ok = std::invocable<F&, T&, value_type>;

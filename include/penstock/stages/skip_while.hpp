@@ -1,6 +1,7 @@
 // Implements: skip_while(drop), the items from the first one on for which drop says false.
 #pragma once
 
+#include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
 
@@ -65,7 +66,7 @@ public:
 
 private:
     bool kept(item_type& item) {
-        if (!begun_ && static_cast<bool>(drop_(std::as_const(value(item))))) {
+        if (!begun_ && blame("skip_while", item, [&] { return static_cast<bool>(drop_(std::as_const(value(item)))); })) {
             this->waiting.add(item);
             return false;
         }
@@ -85,20 +86,16 @@ private:
 /// Buffers  nothing
 /// Resume   exact; drop must not depend on earlier calls. The number of items is not known before, so world_max ends here
 /// Threads  none; drop runs on the thread that pulls
-/// Errors   forwards those of drop and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of drop: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     from_vector({1, 2, 5, 1}) | skip_while([](int i) { return i < 4; })    // 5 1
 template <class F>
 auto skip_while(F drop) {
-    return stage([drop = std::move(drop)]<class S>(S input) mutable {
-        static_assert(source<S>, "skip_while works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
-        else {
-            constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-            static_assert(ok, "skip_while(drop): drop cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-            if constexpr (ok) return skip_while_stage<S, F>(std::move(input), std::move(drop));
-            else return broken_chain{};
-        }
+    return stage("skip_while", [drop = std::move(drop)]<class S>(S input) mutable {
+        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+        static_assert(ok, "skip_while(drop): drop cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+        if constexpr (ok) return skip_while_stage<S, F>(std::move(input), std::move(drop));
+        else return broken_chain{};
     });
 }
 

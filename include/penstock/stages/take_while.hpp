@@ -1,6 +1,7 @@
 // Implements: take_while(go), the items before the first one for which go says false.
 #pragma once
 
+#include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
 
@@ -59,7 +60,7 @@ public:
 
 private:
     bool goes_on(item_type& item) {
-        if (static_cast<bool>(go_(std::as_const(value(item))))) return true;
+        if (blame("take_while", item, [&] { return static_cast<bool>(go_(std::as_const(value(item)))); })) return true;
         ended_ = true;
         this->waiting.add(item);
         return false;
@@ -76,20 +77,17 @@ private:
 /// Buffers  nothing
 /// Resume   exact; go must not depend on earlier calls. The number of items is not known before, so world_max ends here
 /// Threads  none; go runs on the thread that pulls
-/// Errors   forwards those of go and of the stages before; either consumes its item and does not end the epoch
+/// Errors   forwards those of the stages before, and of go: over keyed items as a stage_error that names the sample. Either consumes its item,
+///          and does not end the epoch
 ///
 ///     from_vector({1, 2, 5, 1}) | take_while([](int i) { return i < 4; })    // 1 2
 template <class F>
 auto take_while(F go) {
-    return stage([go = std::move(go)]<class S>(S input) mutable {
-        static_assert(source<S>, "take_while works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
-        else {
-            constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-            static_assert(ok, "take_while(go): go cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-            if constexpr (ok) return take_while_stage<S, F>(std::move(input), std::move(go));
-            else return broken_chain{};
-        }
+    return stage("take_while", [go = std::move(go)]<class S>(S input) mutable {
+        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+        static_assert(ok, "take_while(go): go cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+        if constexpr (ok) return take_while_stage<S, F>(std::move(input), std::move(go));
+        else return broken_chain{};
     });
 }
 

@@ -20,6 +20,8 @@ namespace penstock {
 
 namespace detail {
 
+namespace range_access {
+
 using std::begin;
 using std::end;
 template <class R>
@@ -30,6 +32,10 @@ template <class R>
 auto end_of(R& r) -> decltype(end(r)) {
     return end(r);
 }
+
+}  // namespace range_access
+using range_access::begin_of;
+using range_access::end_of;
 
 /// What can be walked once: <ranges> would say input_range, at a quarter of a second per file.
 template <class R>

@@ -137,3 +137,9 @@ TEST_CASE("split_by_rank: a second split, and a state of another rank, are refus
     auto const text = test::error_of<ps::state_error>([&] { return other.load(p.save()), 0; });
     CHECK(has(text, "saved on rank 1 of 3, this is rank 2 of 3\n  HINT: "));
 }
+
+TEST_CASE("split_by_rank: over items it refuses an epoch that another world began", "[unit][sources]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::split_by_rank({0, 2});
+    CHECK(has(test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; }), "split the list of shards"));
+}

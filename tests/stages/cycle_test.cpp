@@ -173,3 +173,13 @@ TEST_CASE("cycle: a bad argument and another n are named", "[unit][cycle]") {
     auto const refused = test::error_of<ps::state_error>([&] { return other.load((ps::range(3) | ps::cycle(2)).save()), 0; });
     CHECK(refused.find("cycle() was saved as cycle(2)") != refused.npos);
 }
+
+TEST_CASE("cycle: counts per rank, so it refuses an epoch that another world began", "[unit][cycle]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::cycle(2);
+    auto const text = test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; });
+    CHECK(text.find("cycle") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    p.reset(0, 0);
+    CHECK(p.next());
+}

@@ -59,3 +59,13 @@ TEST_CASE("enumerate: of a keyed item the value is numbered, on every rank from 
     CHECK_THROWS_AS(p.next(), ps::stage_error);
     CHECK(p.next()->value.index == 1);  // the one that threw has no number
 }
+
+TEST_CASE("enumerate: counts per rank, so it refuses an epoch that another world began", "[unit][enumerate]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::enumerate();
+    auto const text = test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; });
+    CHECK(text.find("enumerate") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    p.reset(0, 0);
+    CHECK(p.next());
+}

@@ -103,3 +103,13 @@ TEST_CASE("scan: an exception leaves the state as f left it", "[unit][scan]") {
     p.reset(0, 1);
     CHECK(p.next() == 1);
 }
+
+TEST_CASE("scan: counts per rank, so it refuses an epoch that another world began", "[unit][scan]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::scan(0, [](int& n, auto) { return ++n; });
+    auto const text = test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; });
+    CHECK(text.find("scan") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    p.reset(0, 0);
+    CHECK(p.next());
+}

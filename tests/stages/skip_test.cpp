@@ -115,3 +115,13 @@ TEST_CASE("skip: a bad argument and another n are named", "[unit][skip]") {
     auto const refused = test::error_of<ps::state_error>([&] { other.load(saved); return 0; });
     CHECK(refused.find("skip(2) was saved with 3 items left") != refused.npos);
 }
+
+TEST_CASE("skip: counts per rank, so it refuses an epoch that another world began", "[unit][skip]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::skip(1);
+    auto const text = test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; });
+    CHECK(text.find("skip") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    p.reset(0, 0);
+    CHECK(p.next());
+}

@@ -83,3 +83,13 @@ TEST_CASE("step_by: a bad argument and another n are named", "[unit][step_by]") 
     auto const refused = test::error_of<ps::state_error>([&] { other.load(p.save()); return 0; });
     CHECK(refused.find("step_by(2) was saved with 3 items to drop") != refused.npos);
 }
+
+TEST_CASE("step_by: counts per rank, so it refuses an epoch that another world began", "[unit][step_by]") {
+    ps::ledger used;
+    auto p = test::keyed_source(4) | ps::step_by(2);
+    auto const text = test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; });
+    CHECK(text.find("step_by") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    p.reset(0, 0);
+    CHECK(p.next());
+}

@@ -30,6 +30,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "split_by_rank over items", "split the list of shards instead");
         this->up.reset(e);
         before_ = world_.rank;
     }

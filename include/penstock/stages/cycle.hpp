@@ -41,7 +41,9 @@ public:
         return false;
     }
     void reset(epoch e) {
+        refuse_recut(e, "cycle", "give repeat to the shard list instead");
         epoch_ = e;
+        epoch_.used = nullptr;  // it lives during this call alone
         begin(0);
         this->waiting = {};
     }
@@ -148,7 +150,7 @@ inline auto cycles(std::uint64_t n) {
 ///
 /// Order    unchanged within a pass
 /// Buffers  nothing
-/// Resume   exact, the number of the pass
+/// Resume   exact, the number of the pass; counts per rank, so no elastic resume (use repeat on the shard list)
 /// Threads  none
 /// Errors   forwards those of the stages before; config_error if n < 1
 ///

@@ -35,6 +35,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "enumerate", "number by the id of a keyed item, with map_keyed, instead");
         this->up.reset(e);
         at_ = 0;
     }

@@ -41,6 +41,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "scan", "make results that depend on the item alone, with map, instead");
         this->up.reset(e);
         state_ = init_;
     }

@@ -31,6 +31,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "skip", "take a part of the shard list instead");
         dropping_over<S>::reset(e);
         left_ = n_;
     }

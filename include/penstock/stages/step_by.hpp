@@ -25,6 +25,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "step_by", "take a part of the shard list instead");
         dropping_over<S>::reset(e);
         between_ = 0;
     }

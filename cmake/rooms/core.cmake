@@ -9,6 +9,7 @@ penstock_room(core HEADERS
   core/cover.hpp
   core/describe.hpp
   core/dropped.hpp
+  core/dropping_over.hpp
   core/epoch.hpp
   core/errors.hpp
   core/fields.hpp

@@ -19,6 +19,7 @@ public:
     void add(Item const& item) {
         if constexpr (is_keyed<Item> || is_batch<Item>) waiting_.add(item.cover);
     }
+    void add(cover const& positions) { waiting_.add(positions); }
     /// Puts what waits before the item's own cover.
     template <class Item>
     void join(Item& item) {

@@ -1,31 +1,150 @@
-// Implements: split_by_rank(world), this rank's even share of every epoch.
+// Implements: split_by_rank(world), this rank's even share of every epoch: of a plan of shards, or of a stream of items.
 #pragma once
 
-#include <penstock/core/stage.hpp>          // defines: stage, broken_chain
+#include <penstock/core/stage.hpp>          // defines: plan_stage, stage_over, source, broken_chain
 #include <penstock/core/world.hpp>          // defines: world, checked
 #include <penstock/sources/shard_plan.hpp>  // defines: shard_plan
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
 namespace penstock {
 
-/// Gives this rank samples [rT/W, (r+1)T/W) of the T samples of an epoch, cutting shards where needed: every sample goes to exactly one
-/// rank, and no rank gets more than one sample more than another. Acts on the plan, so the order of shuffle_shards() and this is free.
+/// Item i is rank i mod W's. What fails is an item too, on every rank, so that all ranks number the stream alike.
+template <class S>
+class [[nodiscard]] split_stage : public stage_over<S> {
+public:
+    using item_type = typename S::item_type;
+    split_stage(S input, world w) : stage_over<S>(std::move(input)), world_(w), before_(w.rank) {}
+
+    std::optional<item_type> next() {
+        if (!passed_over()) return std::nullopt;
+        return taken([this] { return this->up.next(); });
+    }
+    bool discard() {
+        return passed_over() && taken([this] { return penstock::discard(this->up); });
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        refuse_recut(e, "split_by_rank over items", "split the list of shards instead");
+        this->up.reset(e);
+        before_ = world_.rank;
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        w.stage("split_by_rank", 1).put("rank", world_.rank).put("size", world_.size).put("before", before_);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        auto const record = r.stage("split_by_rank", 1);
+        auto const rank = record.get("rank"), size = record.get("size"), before = record.get("before");
+        if (rank != world_.rank || size != world_.size || before >= size)
+            throw state_error(message("load: split_by_rank: saved on rank ", rank, " of ", size, ", this is rank ", world_.rank, " of ", world_.size,
+                                      "\n  HINT: a stream of items goes on in the world that was saved; split the list of shards to change it"));
+        before_ = before;
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        auto const mine = [this](std::uint64_t items) { return items <= before_ ? 0 : (items - before_ - 1) / world_.size + 1; };
+        auto const h = this->up.hint();
+        if (!h.upper) return {0, h.upper};
+        auto const most = mine(*h.upper), failing = *h.upper - h.lower;  // any of which may be ours
+        return {most - (std::min)(most, failing), most};
+    }
+    std::optional<std::uint64_t> world_max() const
+        requires planned<S>
+    {
+        auto const most = this->up.world_max();
+        return most ? std::optional(*most / world_.size + (*most % world_.size != 0)) : most;
+    }
+    /// What was dropped behind the last item goes to the rank whose turn it would be.
+    cover trailing()
+        requires dropping<S>
+    {
+        auto rest = this->up.trailing();
+        return before_ == 0 ? rest : cover{};
+    }
+    world part() const { return world_; }
+
+private:
+    /// False if the stream ends before this rank's next item.
+    bool passed_over() {
+        for (; before_ != 0; --before_) try {
+                if (!penstock::discard(this->up)) return false;
+            } catch (stage_error& e) {
+                --before_;
+                e.positions = {};  // the rank that reads them hands them on
+                throw;
+            } catch (...) {
+                --before_;
+                throw;
+            }
+        return true;
+    }
+    template <class F>
+    auto taken(F f) {
+        try {
+            auto got = f();
+            if (got) before_ = world_.size - 1;
+            return got;
+        } catch (...) {
+            before_ = world_.size - 1;
+            throw;
+        }
+    }
+
+    world world_;
+    std::uint64_t before_;  // items of other ranks before this rank's next one
+};
+
+namespace detail {
+
+inline void refuse_split(world was, world w) {
+    if (was.size != 1)
+        throw config_error(message("split_by_rank: the stages before it are split already for rank ", was.rank, " of ", was.size, ", got rank ", w.rank, " of ", w.size,
+                                   "\n  HINT: split once; of a share of a share the rest would be lost"));
+}
+/// A stream that is one rank's share already would be cut to a share of a share, and the rest lost.
+template <class S>
+void refuse_second_split([[maybe_unused]] S const& s, world w) {
+    if constexpr (requires { world(s.plan().part()); }) refuse_split(s.plan().part(), w);
+    else if constexpr (requires { world(s.part()); }) refuse_split(s.part(), w);
+    else if constexpr (requires { s.up; }) refuse_second_split(s.up, w);
+}
+
+}  // namespace detail
+
+/// Gives this rank its share of every epoch: every sample goes to exactly one rank, and no rank gets more than one sample more than another.
+/// Over a list of shards rank r of W gets samples [rT/W, (r+1)T/W) of T, shards being cut where needed; the order of shuffle_shards() and this
+/// is free. Over a stream of items, which every rank reads, it gets items r, r + W, r + 2W, ...; the others are passed over, unmade where possible.
 ///
 /// Order    unchanged
 /// Buffers  nothing
-/// Resume   exact; the reader saves which rank it was
+/// Resume   exact; of shards the reader saves which rank it was, of items one integer is saved, and the world must be that of the save
 /// Threads  none
-/// Errors   config_error if rank >= world, or if the plan is split for another rank already
+/// Errors   config_error if rank >= world, or if what is before it is split already; over items forwards those of the stages before, also when
+///          they pass over an item of another rank
 ///
 ///     shard_list("a.tar") | split_by_rank({.rank = 1, .size = 4})    // the second quarter of each epoch
 inline auto split_by_rank(world w) {
     checked(w, "split_by_rank");
-    return plan_stage("split_by_rank", [w]<class P>(P plan) {
-        constexpr bool ok = std::is_same_v<P, shard_plan>;
-        static_assert(ok, "split_by_rank(world) splits a list of shards, but what stands before it yields items. HINT: put it between shard_list(...) and the reader");
-        if constexpr (ok) return plan.with_world(w);
-        else return broken_chain{};
+    return plan_stage("split_by_rank", [w]<class P>(P before) {
+        constexpr bool ok = std::is_same_v<P, shard_plan> || source<P>;
+        static_assert(ok, "split_by_rank(world) splits a list of shards or a stream of items, and what stands before it is neither. HINT: start from shard_list(...) or a source");
+        if constexpr (!ok) return broken_chain{};
+        else if constexpr (source<P>) {
+            detail::refuse_second_split(before, w);
+            return split_stage<P>(std::move(before), w);
+        } else return before.with_world(w);
     });
 }
 

@@ -1,56 +1,38 @@
 // Implements: filter(keep), the items for which keep says true.
 #pragma once
 
-#include <penstock/core/blame.hpp>    // defines: blame
-#include <penstock/core/dropped.hpp>  // defines: dropped
-#include <penstock/core/stage.hpp>    // defines: stage, stage_over, value_of, value, broken_chain
+#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
 
 #include <concepts>
-#include <cstdint>
 #include <optional>
 #include <utility>
 
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] filter_stage : public stage_over<S> {
+class [[nodiscard]] filter_stage : public dropping_over<S> {
 public:
     using item_type = typename S::item_type;
-    filter_stage(S before, F keep) : stage_over<S>(std::move(before)), keep_(std::move(keep)) {}
+    filter_stage(S before, F keep) : dropping_over<S>(std::move(before)), keep_(std::move(keep)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();
         while (item && !kept(*item)) item = this->up.next();
         return item;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        dropped_ = {};
-    }
     void save(state_writer& w) const
         requires resumable<S>
     {
         this->up.save(w);
-        dropped_.save(w.stage("filter", 1));
+        this->waiting.save(w.stage("filter", 1));
     }
     void load(state_reader& r)
         requires resumable<S>
     {
         this->up.load(r);
-        dropped_.load(r.stage("filter", 1));
-    }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return {0, this->up.hint().upper};
-    }
-    std::optional<std::uint64_t> world_max() const = delete;  // how many pass is not known before
-    penstock::cover trailing() {
-        auto all = dropped_.take();
-        all.add(penstock::trailing(this->up));
-        return all;
+        this->waiting.load(r.stage("filter", 1));
     }
     template <class G>
     bool for_each_while(G& g) {
@@ -61,13 +43,12 @@ public:
 private:
     bool kept(item_type& item) {
         bool const keep = blame("filter", item, [&] { return static_cast<bool>(keep_(std::as_const(value(item)))); });
-        if (keep) dropped_.join(item);
-        else dropped_.add(item);
+        if (keep) this->waiting.join(item);
+        else this->waiting.add(item);
         return keep;
     }
 
     F keep_;
-    dropped dropped_;
 };
 
 /// Drops the items for which keep(item) is false. Of a keyed item keep sees the value; the next item stands for the dropped ones as well.
@@ -76,7 +57,7 @@ private:
 /// Buffers  nothing
 /// Resume   exact; keep must not depend on earlier calls. The number of items is not known before, so world_max ends here
 /// Threads  none; keep runs on the thread that pulls
-/// Errors   forwards those of keep and of the stages before; either consumes its item
+/// Errors   forwards those of the stages before, and of keep: over keyed items as a stage_error that names the sample. Either consumes its item
 ///
 ///     range(6) | filter([](auto i) { return i % 2 == 0; })    // 0 2 4
 template <class F>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/blame.hpp>  // defines: blame
-#include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, rewrap, broken_chain
+#include <penstock/core/stage.hpp>  // defines: stage, stage_over, is_keyed, value_of, rewrap, broken_chain
 
 #include <concepts>
 #include <optional>
@@ -11,36 +11,30 @@
 
 namespace penstock {
 
-template <class S, class F>
+/// Every item replaced by make(item&), which may move from it: the stage of map and of map_keyed.
+template <class S, class Make>
 class [[nodiscard]] map_stage : public stage_over<S> {
     using input = typename S::item_type;
 
 public:
     using stateless = void;
-    using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::invoke_result_t<F&, value_of<input>>>()));
-    map_stage(S before, F f) : stage_over<S>(std::move(before)), f_(std::move(f)) {}
+    using item_type = std::invoke_result_t<Make&, input&>;
+    map_stage(S before, Make make) : stage_over<S>(std::move(before)), make_(std::move(make)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();
         if (!item) return std::nullopt;
-        return std::optional<item_type>(made(*item));
+        return std::optional<item_type>(make_(*item));
     }
     bool discard() { return penstock::discard(this->up); }
     template <class G>
     bool for_each_while(G& g) {
-        auto h = [&](input&& item) { return g(made(item)); };
+        auto h = [&](input&& item) { return g(make_(item)); };
         return penstock::for_each_while(this->up, h);
     }
 
 private:
-    item_type made(input& item) {
-        if constexpr (is_keyed<input>) {
-            decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f_(std::move(item.value)); });
-            return rewrap(std::move(item), std::forward<decltype(result)>(result));
-        } else return f_(std::move(item));
-    }
-
-    F f_;
+    Make make_;
 };
 
 /// Replaces every item by f(item). Of a keyed item f gets the value, and the result keeps id, cover, key and weight.
@@ -62,8 +56,16 @@ auto map(F f) {
         else {
             constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, value_type>>;
             static_assert(returns, "map(f): f returns nothing. HINT: return the new item, or use inspect(f)");
-            if constexpr (returns) return map_stage<S, F>(std::move(input), std::move(f));
-            else return broken_chain{};
+            if constexpr (!returns) return broken_chain{};
+            else {
+                auto make = [f = std::move(f)](typename S::item_type& item) mutable {
+                    if constexpr (is_keyed<typename S::item_type>) {
+                        decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
+                        return rewrap(std::move(item), std::forward<decltype(result)>(result));
+                    } else return f(std::move(item));
+                };
+                return map_stage<S, decltype(make)>(std::move(input), std::move(make));
+            }
         }
     });
 }

@@ -1,0 +1,240 @@
+// Implements: dedup(n) and dedup(n, by), the items that were not among the last n.
+#pragma once
+
+#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/replay.hpp>         // defines: replay, tally
+#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, epoch, state_*, config_error, broken_chain
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+namespace detail {
+
+/// What dedup remembers of a result of `by`: text by value, as a view would outlive its item.
+template <class R>
+using remembered = std::conditional_t<std::is_convertible_v<R, std::string_view>, std::string, std::remove_cvref_t<R>>;
+
+template <class T>
+concept comparable_key = std::movable<T> && std::equality_comparable<T> && requires(T const& t) {
+    { std::hash<T>{}(t) } -> std::convertible_to<std::size_t>;
+};
+
+/// The last n keys. While all differ, no memory is taken or given back once n have come.
+template <class Key>
+class recent {
+public:
+    explicit recent(std::uint64_t n) : n_(n) {}
+
+    /// Remembers the key of the next item, in place of that of n items before; false if it is among the last n.
+    bool add(Key key) {
+        auto const at = added_++;
+        if (lines_.size() < n_) lines_.push_back(nullptr);
+        auto& line = lines_[at % n_];
+        auto found = last_.find(key);
+        bool const fresh = found == last_.end();
+        if (!fresh) found->second = at;
+        auto spare = typename table::node_type{};
+        if (line && line->second + n_ == at) spare = last_.extract(line->first);  // nobody had this key since
+        if (fresh) {
+            if (spare) {
+                spare.key() = std::move(key);
+                spare.mapped() = at;
+                found = last_.insert(std::move(spare)).position;
+            } else found = last_.emplace(std::move(key), at).first;
+        }
+        line = std::addressof(*found);
+        return fresh;
+    }
+    /// The next item has no key.
+    void add_nothing() {
+        auto const at = added_++;
+        if (lines_.size() < n_) lines_.push_back(nullptr);
+        auto& line = lines_[at % n_];
+        if (line && line->second + n_ == at) last_.erase(last_.find(line->first));
+        line = nullptr;
+    }
+    void clear() {
+        last_.clear();
+        lines_.clear();
+        added_ = 0;
+    }
+
+private:
+    using table = std::unordered_map<Key, std::uint64_t>;  // key -> number of the last item that had it
+
+    std::uint64_t n_, added_ = 0;
+    table last_;
+    std::vector<typename table::value_type*> lines_;  // of item i the entry, at i mod n; entries stay where they are until they leave
+};
+
+}  // namespace detail
+
+template <class S, class By>
+class [[nodiscard]] dedup_stage : public dropping_over<S> {
+    using key = detail::remembered<std::invoke_result_t<By&, typename S::item_type const&>>;
+
+public:
+    using item_type = typename S::item_type;
+    dedup_stage(S before, std::uint64_t n, By by)
+        : dropping_over<S>(std::move(before)), n_(n), by_(std::move(by)), keys_(n), replay_("dedup", (std::max)(std::uint64_t{16}, n / 4)) {}
+
+    std::optional<item_type> next() {
+        while (true) {
+            auto const number = replay_.pulls();
+            replay_.release(first());
+            auto item = replay_.pull(this->up);
+            if (!item) return item;
+            if (remember(number, *item)) {
+                this->waiting.join(*item);
+                return item;
+            }
+            this->waiting.add(*item);
+        }
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        dropping_over<S>::reset(e);
+        replay_.reset();
+        clear();
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        replay_.save(w, this->up, replay_.pulls(), held_);
+        auto record = w.stage("dedup", 1);
+        record.put("window", n_).put("first", first());
+        this->waiting.save(record);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        clear();
+        replay_.load(r, this->up);
+        auto const record = r.stage("dedup", 1);
+        if (record.get("window") != n_)
+            throw state_error(message("load: dedup(", n_, ") was saved as dedup(", record.get("window"), ")\n  HINT: build it with the n that was saved"));
+        this->waiting.load(record);
+        auto const from = record.get("first");
+        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= from; }, [this](std::uint64_t i, item_type&& item) {
+            try {
+                remember(i, item);
+            } catch (...) {  // it failed before as well: such an item is remembered without a key
+            }
+        });
+        replay_.release(first());
+    }
+
+private:
+    struct mark {
+        std::uint64_t number = 0;  // of its pull
+        tally identity{};
+    };
+
+    std::uint64_t first() const { return marks_.empty() ? replay_.pulls() : marks_[oldest_].number; }
+    /// True if the item's key is not among the last n. An item whose key cannot be told takes its place among them all the same.
+    bool remember(std::uint64_t number, item_type& item) {
+        auto now = mark{number, {}};
+        now.identity.add(item);
+        held_.count += 1;
+        held_.hash += now.identity.hash;
+        if (marks_.size() < n_) marks_.push_back(now);
+        else {
+            held_.count -= 1;
+            held_.hash -= marks_[oldest_].identity.hash;
+            marks_[oldest_] = now;
+            oldest_ = (oldest_ + 1) % marks_.size();
+        }
+        auto k = std::optional<key>{};
+        try {
+            k.emplace(blame("dedup", item, [&]() -> decltype(auto) { return by_(std::as_const(item)); }));
+        } catch (...) {
+            keys_.add_nothing();
+            throw;
+        }
+        return keys_.add(std::move(*k));
+    }
+    void clear() {
+        keys_.clear();
+        marks_.clear();
+        oldest_ = 0;
+        held_ = {};
+    }
+
+    std::uint64_t n_;
+    By by_;
+    detail::recent<key> keys_;
+    replay<S> replay_;
+    std::vector<mark> marks_;  // of the last n items, a ring
+    std::size_t oldest_ = 0;
+    tally held_;
+};
+
+namespace detail {
+
+inline std::uint64_t checked_window(std::int64_t n) {
+    if (n < 1) throw config_error(message("dedup(n): n must be >= 1, got ", n, "\n  HINT: n is how many items back to look; dedup(1) drops immediate repeats"));
+    return static_cast<std::uint64_t>(n);
+}
+
+}  // namespace detail
+
+/// Drops every item whose key was that of one of the last `n` items before it on this rank, dropped ones included. The key is by(item), by(value) of a
+/// keyed item: a number, text, whatever has std::hash and ==. Keys are compared whole, so nothing is dropped by a collision.
+///
+/// Order    unchanged
+/// Buffers  no items; the keys of the last n
+/// Resume   exact, replay of at most 1.25 * n + 16 items, of which n are made for their keys; by must not depend on earlier calls.
+///          Looks back within one rank and epoch, and in another world from its start. The number of items is not known before, so world_max ends here
+/// Threads  none; by runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of by: over keyed items as a stage_error that names the sample. Either consumes its item;
+///          config_error if n < 1
+///
+///     from_vector({1, 2, 2, 3, 1}) | dedup(2, [](int i) { return i; })    // 1 2 3 1
+template <class By>
+auto dedup(std::int64_t n, By by) {
+    return stage("dedup", [n = detail::checked_window(n), by = std::move(by)]<class S>(S input) mutable {
+        using item = typename S::item_type;
+        constexpr bool ok = [] {
+            if constexpr (!std::invocable<By&, value_of<item> const&>) return false;
+            else if constexpr (std::is_void_v<std::invoke_result_t<By&, value_of<item> const&>>) return false;
+            else return detail::comparable_key<detail::remembered<std::invoke_result_t<By&, value_of<item> const&>>>;
+        }();
+        static_assert(ok, "dedup(n, by): by cannot be called with the item type of the stage before it, or returns nothing that has std::hash and ==. HINT: take it by const& and return a number or text");
+        if constexpr (!ok) return broken_chain{};
+        else {
+            auto of_value = [by = std::move(by)](item const& i) mutable -> decltype(auto) { return by(value(i)); };
+            return dedup_stage<S, decltype(of_value)>(std::move(input), n, std::move(of_value));
+        }
+    });
+}
+/// The same by the key of a keyed item (the sample's name), by the whole of any other.
+inline auto dedup(std::int64_t n) {
+    return stage("dedup", [n = detail::checked_window(n)]<class S>(S input) {
+        using item = typename S::item_type;
+        constexpr bool ok = is_keyed<item> || detail::comparable_key<item>;
+        static_assert(ok, "dedup(n): the items have no std::hash and ==, by which they are told apart. HINT: dedup(n, by), with a function of the item that returns a number or text");
+        if constexpr (!ok) return broken_chain{};
+        else {
+            auto whole = [](item const& i) -> auto const& {
+                if constexpr (is_keyed<item>) return i.key;
+                else return i;
+            };
+            return dedup_stage<S, decltype(whole)>(std::move(input), n, std::move(whole));
+        }
+    });
+}
+
+}  // namespace penstock

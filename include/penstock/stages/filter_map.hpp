@@ -1,0 +1,98 @@
+// Implements: filter_map(f), what f makes of the items for which it makes something.
+#pragma once
+
+#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, broken_chain
+
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace penstock {
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+}  // namespace detail
+
+template <class S, class F>
+class [[nodiscard]] filter_map_stage : public dropping_over<S> {
+    using input = typename S::item_type;
+    using made = typename std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>::value_type;
+
+public:
+    using item_type = decltype(rewrap(std::declval<input>(), std::declval<made>()));
+    filter_map_stage(S before, F f) : dropping_over<S>(std::move(before)), f_(std::move(f)) {}
+
+    std::optional<item_type> next() {
+        while (auto item = this->up.next())
+            if (auto out = kept(*item)) return out;
+        return std::nullopt;
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        this->waiting.save(w.stage("filter_map", 1));
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        this->waiting.load(r.stage("filter_map", 1));
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        auto h = [&](input&& item) {
+            auto out = kept(item);
+            return !out || g(std::move(*out));
+        };
+        return penstock::for_each_while(this->up, h);
+    }
+
+private:
+    std::optional<item_type> kept(input& item) {
+        if constexpr (is_keyed<input>) {
+            std::optional<made> out = blame("filter_map", item, [&]() -> decltype(auto) { return f_(std::move(item.value)); });
+            if (!out) return this->waiting.add(item), std::nullopt;
+            this->waiting.join(item);
+            return std::optional<item_type>(std::move(item).with(*std::move(out)));
+        } else return f_(std::move(item));
+    }
+
+    F f_;
+};
+
+/// Replaces every item by *f(item), f returning an optional, and drops those for which f returns nothing. Of a keyed item f gets the value;
+/// the result keeps id, cover, key and weight, and the next item stands for the dropped ones as well.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact; f must not depend on earlier calls. The number of items is not known before, so world_max ends here
+/// Threads  none; f runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
+///
+///     range(5) | filter_map([](auto i) { return i % 2 ? std::optional(10 * i) : std::nullopt; })    // 10 30
+template <class F>
+auto filter_map(F f) {
+    return stage("filter_map", [f = std::move(f)]<class S>(S input) mutable {
+        using value_type = value_of<typename S::item_type>;
+        constexpr bool ok = std::invocable<F&, value_type>;
+        static_assert(ok, "filter_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
+        if constexpr (!ok) return broken_chain{};
+        else {
+            constexpr bool maybe = detail::is_optional<std::remove_cvref_t<std::invoke_result_t<F&, value_type>>>;
+            static_assert(maybe, "filter_map(f): f must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item");
+            if constexpr (maybe) return filter_map_stage<S, F>(std::move(input), std::move(f));
+            else return broken_chain{};
+        }
+    });
+}
+
+}  // namespace penstock

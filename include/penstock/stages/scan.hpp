@@ -1,0 +1,128 @@
+// Implements: scan(init, f), what f makes of every item and a running state.
+#pragma once
+
+#include <penstock/core/blame.hpp>  // defines: blame
+#include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, rewrap, state_*, write_back, broken_chain
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace penstock {
+
+/// A number, which a state holds bit by bit.
+template <class T>
+concept plain_number = (std::is_arithmetic_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::uint64_t);
+/// What scan can save: a number, or a type that writes itself into a record and reads itself back.
+template <class T>
+concept saveable = plain_number<T> || requires(T const& c, T& t, state_writer::record w, state_reader::record const& r) {
+    c.save(w);
+    t.load(r);
+};
+
+template <class S, class T, class F>
+class [[nodiscard]] scan_stage : public stage_over<S> {
+    using input = typename S::item_type;
+    using result = std::invoke_result_t<F&, T&, value_of<input>>;
+
+public:
+    using item_type = decltype(rewrap(std::declval<input>(), std::declval<result>()));
+    scan_stage(S before, T init, F f) : stage_over<S>(std::move(before)), init_(std::move(init)), state_(init_), f_(std::move(f)) {}
+
+    std::optional<item_type> next() {
+        auto item = this->up.next();  // f must see every item, so there is no discard()
+        if (!item) return std::nullopt;
+        return std::optional<item_type>(made(state_, *item));
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        refuse_recut(e, "scan", "make results that depend on the item alone, with map, instead");
+        this->up.reset(e);
+        state_ = init_;
+    }
+    void save(state_writer& w) const
+        requires resumable<S> && saveable<T>
+    {
+        this->up.save(w);
+        auto record = w.stage("scan", 1);
+        if constexpr (plain_number<T>) record.put("state", bits_of(state_));
+        else state_.save(record);
+    }
+    void load(state_reader& r)
+        requires resumable<S> && saveable<T>
+    {
+        this->up.load(r);
+        auto const record = r.stage("scan", 1);
+        if constexpr (plain_number<T>) state_ = number_of(record.get("state"));
+        else state_.load(record);
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        if constexpr (plain_number<T>) {
+            auto now = state_;
+            write_back on_exit{state_, now};
+            auto h = [&](input&& item) { return g(made(now, item)); };
+            return penstock::for_each_while(this->up, h);
+        } else {
+            auto h = [&](input&& item) { return g(made(state_, item)); };
+            return penstock::for_each_while(this->up, h);
+        }
+    }
+
+private:
+    item_type made(T& state, input& item) {
+        if constexpr (is_keyed<input>) {
+            decltype(auto) out = blame("scan", item, [&]() -> decltype(auto) { return f_(state, std::move(item.value)); });
+            return rewrap(std::move(item), std::forward<decltype(out)>(out));
+        } else return f_(state, std::move(item));
+    }
+    static std::uint64_t bits_of(T x) {
+        if constexpr (std::is_floating_point_v<T>) return std::bit_cast<std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>(x);
+        else return static_cast<std::uint64_t>(x);
+    }
+    static T number_of(std::uint64_t bits) {
+        if constexpr (std::is_floating_point_v<T>) return std::bit_cast<T>(static_cast<std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>(bits));
+        else return static_cast<T>(bits);
+    }
+
+    T init_, state_;
+    F f_;
+};
+
+/// Replaces every item by f(state, item), f changing the state as it likes; every epoch of this rank starts from `init`.
+/// Of a keyed item f gets the value, and the result keeps id, cover, key and weight. An item for which f throws leaves the state as f left it.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact if the state is a number, or has save(state_writer::record) const and load(state_reader::record const&); of another
+///          state the pipeline offers no save. Counts per rank, so no elastic resume (use what depends on the item alone, with map)
+/// Threads  none; f runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
+///
+///     from_vector({1, 2, 3}) | scan(0, [](int& sum, int i) { return sum += i; })    // 1 3 6
+template <class T, class F>
+auto scan(T init, F f) {
+    return stage("scan", [init = std::move(init), f = std::move(f)]<class S>(S input) mutable {
+        static_assert(std::copyable<T>, "scan(init, f): init must be copyable, since every epoch starts from it again. HINT: give it a type that copies");
+        if constexpr (!std::copyable<T>) return broken_chain{};
+        else {
+            using value_type = value_of<typename S::item_type>;
+            constexpr bool ok = std::invocable<F&, T&, value_type>;
+            static_assert(ok, "scan(init, f): f(state, item) cannot be called with the type of init, by reference, and the item type of the stage before it. HINT: give init the type of the state");
+            if constexpr (!ok) return broken_chain{};
+            else {
+                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, T&, value_type>>;
+                static_assert(returns, "scan(init, f): f returns nothing. HINT: return the new item; fold(init, f) returns the last state alone");
+                if constexpr (returns) return scan_stage<S, T, F>(std::move(input), std::move(init), std::move(f));
+                else return broken_chain{};
+            }
+        }
+    });
+}
+
+}  // namespace penstock

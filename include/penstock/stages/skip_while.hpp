@@ -1,0 +1,102 @@
+// Implements: skip_while(drop), the items from the first one on for which drop says false.
+#pragma once
+
+#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
+
+#include <concepts>
+#include <optional>
+#include <utility>
+
+namespace penstock {
+
+template <class S, class F>
+class [[nodiscard]] skip_while_stage : public dropping_over<S> {
+public:
+    using item_type = typename S::item_type;
+    skip_while_stage(S before, F drop) : dropping_over<S>(std::move(before)), drop_(std::move(drop)) {}
+
+    std::optional<item_type> next() {
+        auto item = this->up.next();
+        while (item && !kept(*item)) item = this->up.next();
+        return item;
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        dropping_over<S>::reset(e);
+        begun_ = false;
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        auto const h = this->up.hint();
+        return begun_ ? h : size_hint{0, h.upper};
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        auto record = w.stage("skip_while", 1);
+        record.put("begun", begun_);
+        this->waiting.save(record);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        auto const record = r.stage("skip_while", 1);
+        begun_ = record.get("begun") != 0;
+        this->waiting.load(record);
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        bool go = true;
+        if (!begun_) {
+            auto until_first = [&](item_type&& item) {
+                if (!kept(item)) return true;
+                go = g(std::move(item));
+                return false;  // the rest needs no test
+            };
+            if (penstock::for_each_while(this->up, until_first)) return true;
+        }
+        return go && penstock::for_each_while(this->up, g);
+    }
+
+private:
+    bool kept(item_type& item) {
+        if (!begun_ && blame("skip_while", item, [&] { return static_cast<bool>(drop_(std::as_const(value(item)))); })) {
+            this->waiting.add(item);
+            return false;
+        }
+        begun_ = true;
+        this->waiting.join(item);
+        return true;
+    }
+
+    F drop_;
+    bool begun_ = false;
+};
+
+/// Drops the items of this rank before the first one, in every epoch, for which drop(item) is false; that one stands for them as well,
+/// and drop is not asked again. Of a keyed item drop sees the value.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact; drop must not depend on earlier calls. The number of items is not known before, so world_max ends here
+/// Threads  none; drop runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of drop: over keyed items as a stage_error that names the sample. Either consumes its item
+///
+///     from_vector({1, 2, 5, 1}) | skip_while([](int i) { return i < 4; })    // 5 1
+template <class F>
+auto skip_while(F drop) {
+    return stage("skip_while", [drop = std::move(drop)]<class S>(S input) mutable {
+        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+        static_assert(ok, "skip_while(drop): drop cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+        if constexpr (ok) return skip_while_stage<S, F>(std::move(input), std::move(drop));
+        else return broken_chain{};
+    });
+}
+
+}  // namespace penstock

@@ -1,0 +1,94 @@
+// Implements: take_while(go), the items before the first one for which go says false.
+#pragma once
+
+#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
+
+#include <concepts>
+#include <optional>
+#include <utility>
+
+namespace penstock {
+
+template <class S, class F>
+class [[nodiscard]] take_while_stage : public dropping_over<S> {
+public:
+    using item_type = typename S::item_type;
+    take_while_stage(S before, F go) : dropping_over<S>(std::move(before)), go_(std::move(go)) {}
+
+    std::optional<item_type> next() {
+        if (ended_) return std::nullopt;
+        auto item = this->up.next();
+        if (item && !goes_on(*item)) item.reset();
+        return item;
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        dropping_over<S>::reset(e);
+        ended_ = false;
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        return {0, ended_ ? 0 : this->up.hint().upper};
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        this->up.save(w);
+        auto record = w.stage("take_while", 1);
+        record.put("ended", ended_);
+        this->waiting.save(record);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        this->up.load(r);
+        auto const record = r.stage("take_while", 1);
+        ended_ = record.get("ended") != 0;
+        this->waiting.load(record);
+    }
+    template <class G>
+    bool for_each_while(G& g) {
+        bool go = true;
+        auto h = [&](item_type&& item) { return goes_on(item) && (go = g(std::move(item))); };
+        if (!ended_) penstock::for_each_while(this->up, h);
+        return go;
+    }
+
+private:
+    bool goes_on(item_type& item) {
+        if (blame("take_while", item, [&] { return static_cast<bool>(go_(std::as_const(value(item)))); })) return true;
+        ended_ = true;
+        this->waiting.add(item);
+        return false;
+    }
+
+    F go_;
+    bool ended_ = false;
+};
+
+/// Ends every epoch of this rank before the first item for which go(item) is false. That item is pulled, and counts as dropped; those
+/// behind it are not pulled. Of a keyed item go sees the value.
+///
+/// Order    unchanged
+/// Buffers  nothing
+/// Resume   exact; go must not depend on earlier calls. The number of items is not known before, so world_max ends here
+/// Threads  none; go runs on the thread that pulls
+/// Errors   forwards those of the stages before, and of go: over keyed items as a stage_error that names the sample. Either consumes its item,
+///          and does not end the epoch
+///
+///     from_vector({1, 2, 5, 1}) | take_while([](int i) { return i < 4; })    // 1 2
+template <class F>
+auto take_while(F go) {
+    return stage("take_while", [go = std::move(go)]<class S>(S input) mutable {
+        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
+        static_assert(ok, "take_while(go): go cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
+        if constexpr (ok) return take_while_stage<S, F>(std::move(input), std::move(go));
+        else return broken_chain{};
+    });
+}
+
+}  // namespace penstock

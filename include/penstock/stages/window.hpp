@@ -1,0 +1,157 @@
+// Implements: window(n, step), n items at a time, each window `step` items behind the one before.
+#pragma once
+
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/replay.hpp>         // defines: replay, tally
+#include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, epoch, size_hint, config_error, broken_chain
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+/// Invariant: held_ are the items from the first one of the next window on, at most n; gap_ more are dropped before it begins (step > n).
+template <class S>
+class [[nodiscard]] window_stage : public dropping_over<S> {
+    using input = typename S::item_type;
+
+public:
+    using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::vector<value_of<input>>>()));
+    window_stage(S before, std::uint64_t n, std::uint64_t step)
+        : dropping_over<S>(std::move(before)), n_(n), step_(step), replay_("window", (std::max)(std::uint64_t{16}, n / 4)) {}
+
+    std::optional<item_type> next() {
+        for (; gap_ != 0; --gap_) {
+            auto const item = pulled();
+            if (!item) return std::nullopt;
+            this->waiting.add(*item);
+        }
+        while (held_.size() < n_) {
+            auto const number = replay_.pulls();
+            auto item = pulled();
+            if (!item) return std::nullopt;
+            held_.push_back({number, std::move(*item)});
+        }
+        return advanced();
+    }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        dropping_over<S>::reset(e);
+        replay_.reset();
+        held_.clear();
+        gap_ = 0;
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        auto const h = this->up.hint();
+        auto const more = [this](std::uint64_t items) { return windows(items + held_.size() - (std::min)(items, gap_)); };  // a gap is open only while nothing is held
+        return {more(h.lower), h.upper ? std::optional(more(*h.upper)) : h.upper};
+    }
+    std::optional<std::uint64_t> world_max() const
+        requires planned<S>
+    {
+        auto const most = this->up.world_max();
+        return most ? std::optional(windows(*most)) : most;
+    }
+    /// Also what is in no further window.
+    cover trailing() {
+        for (auto& h : held_) this->waiting.add(h.item);
+        held_.clear();
+        return dropping_over<S>::trailing();
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        tally all;
+        for (auto const& h : held_) all.add(h.item);
+        replay_.save(w, this->up, replay_.pulls(), all);
+        auto record = w.stage("window", 1);
+        record.put("n", n_).put("step", step_).put("first", first()).put("gap", gap_);
+        this->waiting.save(record);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        replay_.load(r, this->up);
+        auto const record = r.stage("window", 1);
+        if (record.get("n") != n_ || record.get("step") != step_)
+            throw state_error(message("load: window(", n_, ", ", step_, ") was saved as window(", record.get("n"), ", ", record.get("step"), ")\n  HINT: build it with the numbers that were saved"));
+        held_.clear();
+        gap_ = record.get("gap");
+        this->waiting.load(record);
+        auto const from = record.get("first");
+        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= from; }, [this](std::uint64_t i, input&& item) { held_.push_back({i, std::move(item)}); });
+        replay_.release(first());
+    }
+
+private:
+    struct one {
+        std::uint64_t number;  // of its pull; failed pulls have numbers too
+        input item;
+    };
+
+    std::uint64_t first() const { return held_.empty() ? replay_.pulls() : held_.front().number; }
+    std::uint64_t windows(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
+    std::optional<input> pulled() {
+        replay_.release(first());
+        return replay_.pull(this->up);
+    }
+    /// The window of what is held. What stays for the next one is copied before anything moves, so a failing copy loses nothing.
+    item_type advanced() {
+        auto const leaving = static_cast<std::size_t>((std::min)(step_, n_));
+        auto stay = std::vector<one>{};
+        stay.reserve(static_cast<std::size_t>(n_));
+        stay.insert(stay.end(), held_.begin() + static_cast<std::ptrdiff_t>(leaving), held_.end());
+        auto values = std::vector<value_of<input>>{};
+        values.reserve(held_.size());
+        auto positions = this->waiting.take();
+        for (std::size_t i = 0; i != held_.size(); ++i) {
+            auto& item = held_[i].item;
+            if constexpr (is_keyed<input>)
+                if (i < leaving) positions.add(item.cover);
+            values.push_back(std::move(value(item)));
+        }
+        auto& head = held_.front().item;
+        if constexpr (is_keyed<input>) head.cover = std::move(positions);
+        auto out = rewrap(std::move(head), std::move(values));
+        held_ = std::move(stay);
+        gap_ = step_ - leaving;
+        return out;
+    }
+
+    std::uint64_t n_, step_;
+    replay<S> replay_;
+    std::vector<one> held_;
+    std::uint64_t gap_ = 0;
+};
+
+/// Yields every run of `n` neighbouring items, each run beginning `step` items after the one before, as a std::vector; what does not fill a
+/// window at the end is left out. Of keyed items the values are in the vector: a window has id, pass, key and weight of its first item, and the
+/// covers of those that are in no later window.
+///
+/// Order    unchanged
+/// Buffers  at most n items
+/// Resume   exact, replay of at most 1.25 * n + 16 items, of which only those held are made. In another world the windows start again
+/// Threads  none
+/// Errors   forwards those of the stages before, which leave no hole: the window goes on behind them; config_error if n or step < 1
+///
+///     range(5) | window(3)    // [0 1 2] [1 2 3] [2 3 4]
+inline auto window(std::int64_t n, std::int64_t step = 1) {
+    if (n < 1) throw config_error(message("window(n, step): n must be >= 1, got ", n, "\n  HINT: n is the number of items in a window"));
+    if (step < 1) throw config_error(message("window(n, step): step must be >= 1, got ", step, "\n  HINT: step = 1 begins a window with every item, step = n makes batches"));
+    return stage("window", [n, step]<class S>(S input) {
+        constexpr bool ok = std::copyable<typename S::item_type>;
+        static_assert(ok, "window(n): its items are in several windows, so they must be copyable. HINT: use batch(n), or window over shared pointers");
+        if constexpr (ok) return window_stage<S>(std::move(input), static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(step));
+        else return broken_chain{};
+    });
+}
+
+}  // namespace penstock

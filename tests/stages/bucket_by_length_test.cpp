@@ -98,7 +98,7 @@ TEST_CASE("bucket_by_length: the example", "[unit][bucket_by_length]") {
     CHECK(lists(std::move(got)) == lists_type{{1, 2}, {9, 8}, {3}});
 }
 
-TEST_CASE("bucket_by_length: no item waits longer than max_wait pulls, and no more than that are held", "[unit][bucket_by_length]") {
+TEST_CASE("bucket_by_length: no item waits for more than max_wait others, and no more than that are held", "[unit][bucket_by_length]") {
     std::uint64_t const wait = 7;
     auto log = std::make_shared<test::probe>();
     auto p = test::counting_source(500, log) | ps::bucket_by_length(length_of, {.boundaries = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, .sizes = std::vector<std::uint64_t>(11, 100), .max_wait = wait});

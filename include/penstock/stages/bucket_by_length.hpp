@@ -24,7 +24,7 @@ struct bucket_options {
     std::vector<std::uint64_t> sizes = {};
     /// what a batch may hold once its items are padded to the longest: items * longest length; 0: sizes says it.
     std::uint64_t budget = 0;
-    /// An item leaves at most so many pulls after its own, if need be in a short batch.
+    /// An item leaves before so many more have arrived behind it, if need be in a short batch.
     std::uint64_t max_wait = 10'000;
     /// What becomes of an item that is longer than the budget.
     penstock::oversize oversize = penstock::oversize::refuse;
@@ -43,7 +43,7 @@ public:
 
     std::optional<item_type> next() {
         while (true) {
-            if (auto* const due = oldest(); due && (ended_ || replay_.pulls() - due->first > options_.max_wait)) return empty_out(*due, replay_.pulls());
+            if (auto* const due = oldest(); due && (ended_ || arrived_ - due->arrival > options_.max_wait)) return empty_out(*due, replay_.pulls());
             if (ended_) return std::nullopt;
             auto item = replay_.pull(this->up);
             if (!item) {
@@ -83,7 +83,7 @@ public:
     {
         replay_.save(w, this->up, replay_.pulls(), since_oldest_);
         auto record = w.stage("bucket_by_length", 1);
-        record.put("options", fingerprint()).put("oldest", oldest_);
+        record.put("options", fingerprint()).put("oldest", oldest_).put("before_oldest", arrived_ - since_oldest_.count);
         for (std::size_t b = 0; b != buckets_.size(); ++b) record.put("first" + std::to_string(b), buckets_[b].first);
     }
     void load(state_reader& r)
@@ -97,6 +97,7 @@ public:
         std::vector<std::uint64_t> firsts;
         for (std::size_t b = 0; b != buckets_.size(); ++b) firsts.push_back(record.get("first" + std::to_string(b)));
         oldest_ = record.get("oldest");
+        arrived_ = record.get("before_oldest");
         replay_.repeat(this->up, [this](std::uint64_t i) { return i >= oldest_; }, [&](std::uint64_t i, input&& item) {
             note(i, item);
             auto& b = bucket_of(value(item).cost);
@@ -113,7 +114,8 @@ public:
 private:
     struct bucket {
         item_type items{};
-        std::uint64_t first = 0;    // number of the pull of its oldest item; of an empty one, of the pull from which on it has none
+        std::uint64_t first = 0;    // number of the pull of its oldest item; of an empty one, of the first pull that it may hold
+        std::uint64_t arrival = 0;  // which item of the epoch its oldest is: failed pulls make nobody wait longer
         std::uint64_t longest = 0;
     };
     struct mark {
@@ -138,7 +140,10 @@ private:
         return found;
     }
     void put(bucket& b, std::uint64_t number, input&& item) {
-        if (b.items.empty()) b.first = number;
+        if (b.items.empty()) {
+            b.first = number;
+            b.arrival = arrived_ - 1;
+        }
         b.longest = (std::max)(b.longest, value(item).cost);
         detail::gather(b.items, detail::without_cost(std::move(item)));
         ++held_;
@@ -158,6 +163,7 @@ private:
     void note(std::uint64_t number, input const& item) {
         tally one;
         one.add(item);
+        ++arrived_;
         marks_.push_back({number, one.hash});
         ++since_oldest_.count;
         since_oldest_.hash += one.hash;
@@ -179,23 +185,25 @@ private:
         for (auto& b : buckets_) b = bucket{};
         marks_.clear();
         since_oldest_ = {};
-        held_ = oldest_ = 0;
+        held_ = oldest_ = arrived_ = 0;
         ended_ = false;
     }
 
     bucket_options options_;
     std::vector<bucket> buckets_;
     replay<S> replay_;
-    std::deque<mark> marks_;  // of pulls since oldest_: at most max_wait + 1
+    std::deque<mark> marks_;  // of the items since oldest_: at most max_wait + 1
     tally since_oldest_;
-    std::uint64_t held_ = 0, oldest_ = 0;
+    std::uint64_t held_ = 0;
+    std::uint64_t oldest_ = 0;   // no item of a pull before it is held
+    std::uint64_t arrived_ = 0;  // items of this epoch so far
     bool ended_ = false;
 };
 
 /// Sorts items into buckets by length(item), a whole number, and yields a bucket as a batch once it is full: after sizes[bucket] items, or when one more would
-/// exceed the budget after padding. Of a keyed item length sees the value. An item that has waited max_wait pulls takes its bucket along as it is; so does the end.
+/// exceed the budget after padding. Of a keyed item length sees the value. An item behind which max_wait others have arrived takes its bucket along as it is; so does the end.
 ///
-/// Order    permuted by the lengths alone; inside a bucket unchanged, and an item leaves at most max_wait pulls late
+/// Order    permuted by the lengths alone; inside a bucket unchanged, and an item leaves at most max_wait items late
 /// Buffers  at most max_wait + 1 items, over all buckets
 /// Resume   exact; replay of at most max_wait + max(16, max_wait / 4) items, of which those since the oldest held one are made; length must not depend on
 ///          earlier calls. How many batches come is not known before, so world_max ends here

@@ -4,11 +4,10 @@
 #include <penstock/core/batch_type.hpp>    // defines: batch_of, keyed
 #include <penstock/core/replay.hpp>        // defines: replay, tally
 #include <penstock/core/stage.hpp>         // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
-#include <penstock/stages/gather.hpp>      // defines: gather
+#include <penstock/stages/gather.hpp>      // defines: gather, can_copy
 #include <penstock/stages/world_min.hpp>   // defines: world_min
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,7 +34,7 @@ template <class S>
 class [[nodiscard]] batch_stage : public stage_over<S> {
     using input = typename S::item_type;
     using element = value_of<input>;
-    static constexpr bool copies = std::copy_constructible<element>;
+    static constexpr bool copies = can_copy<element>;
 
 public:
     using item_type = batch_of<element>;

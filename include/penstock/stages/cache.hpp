@@ -3,6 +3,7 @@
 
 #include <penstock/core/replay.hpp>  // defines: replay, tally, is_batch, is_keyed
 #include <penstock/core/stage.hpp>   // defines: stage, stage_over, epoch, size_hint, config_error, broken_chain
+#include <penstock/stages/gather.hpp>  // defines: can_copy
 
 #include <algorithm>
 #include <concepts>
@@ -197,7 +198,7 @@ auto cache(cache_options options, Size bytes = {}) {
         using item_type = typename S::item_type;
         constexpr bool plain = !is_keyed<item_type>;
         static_assert(plain, "cache(options): samples from shards stand for other positions in every pass, which a cache cannot renew. HINT: put the decoded samples into shards once, with write_tar");
-        constexpr bool copies = std::copy_constructible<item_type>;
+        constexpr bool copies = can_copy<item_type>;
         static_assert(copies || !plain, "cache(options): the items cannot be copied, so they can be delivered only once. HINT: leave it out");
         if constexpr (!plain || !copies) return broken_chain{};
         else {

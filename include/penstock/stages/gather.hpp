@@ -25,6 +25,22 @@ enum class oversize {
 
 namespace detail {
 
+template <class T>
+consteval bool copyable() {
+    if constexpr (!std::copy_constructible<T>) return false;
+    else if constexpr (requires { typename T::value_type; }) return std::same_as<typename T::value_type, T> || copyable<typename T::value_type>();
+    else return true;
+}
+
+}  // namespace detail
+
+/// Whether a stage may copy items of type T. A container of what only moves claims that it can be copied, so its elements are asked as well;
+/// a struct that has one as a member needs a specialisation that says false.
+template <class T>
+inline constexpr bool can_copy = detail::copyable<T>();
+
+namespace detail {
+
 /// Appends the item; keyed items leave id, weight and cover beside the value.
 template <class T, class Item>
 void gather(batch_of<T>& batch, Item&& item) {

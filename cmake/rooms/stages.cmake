@@ -22,6 +22,6 @@ penstock_room(stages USES sources HEADERS
   stages/steer.hpp
   stages/take.hpp
   stages/watch.hpp
-  stages/world_min.hpp
+  stages/world_bounds.hpp
   stages/write_to.hpp
 )

@@ -3,6 +3,7 @@
 
 #include <penstock/core/stage.hpp>  // defines: source, stage_over, planned
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <type_traits>

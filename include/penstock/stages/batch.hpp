@@ -87,6 +87,7 @@ public:
         return batches_of_epoch();
     }
     std::optional<std::uint64_t> world_min() const { return batches_of_epoch(); }
+    /// What was dropped: here with drop, and before this stage behind the last item when that one filled its batch.
     penstock::cover trailing() {
         penstock::cover all;
         if (ended_ && remainder_ == remainder::drop) {
@@ -94,12 +95,6 @@ public:
             first_ = replay_.pulls();
             replay_.release(first_);
         }
-        all.add(penstock::trailing(this->up));
-        return all;
-    }
-    /// What was dropped behind the last item when that one filled its batch.
-    penstock::cover trailing() {
-        auto all = std::exchange(now_.cover, {});
         all.add(penstock::trailing(this->up));
         return all;
     }

@@ -3,7 +3,6 @@
 
 #include <penstock/core/stage.hpp>  // defines: terminal, pipeline, value_of, value, broken_chain
 
-#include <concepts>
 #include <utility>
 
 namespace penstock {
@@ -11,7 +10,7 @@ namespace penstock {
 /// Takes items. finish() completes what was written, and returns what write_to is to return; a sink that is destroyed before has left nothing
 /// that could be taken for complete: it writes under a temporary name, or into memory. A sink with start() is told before the first item is pulled.
 template <class K, class Item>
-concept sink = std::move_constructible<K> && requires(K& k, Item item) {
+concept sink = requires(K& k, Item item) {
     k.write(std::move(item));
     k.finish();
 };

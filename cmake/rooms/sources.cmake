@@ -1,8 +1,13 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
   sources/braces.hpp
+  sources/from_range.hpp
   sources/from_vector.hpp
+  sources/generate.hpp
   sources/line.hpp
+  sources/lines.hpp
+  sources/permutation.hpp
+  sources/permuted.hpp
   sources/plan_identity.hpp
   sources/planned_reader.hpp
   sources/range.hpp

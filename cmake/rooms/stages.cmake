@@ -1,6 +1,9 @@
 # stages: std only, one header per stage.
 penstock_room(stages USES sources HEADERS
   stages/batch.hpp
+  stages/batch_by_cost.hpp
+  stages/bucket_by_length.hpp
+  stages/cache.hpp
   stages/collect.hpp
   stages/count.hpp
   stages/cycle.hpp
@@ -9,12 +12,19 @@ penstock_room(stages USES sources HEADERS
   stages/filter.hpp
   stages/filter_map.hpp
   stages/flat_map.hpp
+  stages/extreme.hpp
+  stages/filter.hpp
+  stages/first.hpp
   stages/fold.hpp
   stages/for_each.hpp
+  stages/gather.hpp
   stages/inspect.hpp
+  stages/last.hpp
   stages/map.hpp
   stages/map_keyed.hpp
   stages/scan.hpp
+  stages/max_by.hpp
+  stages/min_by.hpp
   stages/shuffle.hpp
   stages/steer.hpp
   stages/skip.hpp
@@ -25,4 +35,6 @@ penstock_room(stages USES sources HEADERS
   stages/unbatch.hpp
   stages/watch.hpp
   stages/window.hpp
+  stages/world_bounds.hpp
+  stages/write_to.hpp
 )

@@ -8,13 +8,20 @@
 #include <penstock/core/stage.hpp>
 #include <penstock/core/world.hpp>
 
+#include <penstock/sources/from_range.hpp>
 #include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/generate.hpp>
+#include <penstock/sources/lines.hpp>
+#include <penstock/sources/permuted.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/sources/shard_list.hpp>
 #include <penstock/sources/shuffle_shards.hpp>
 #include <penstock/sources/split_by_rank.hpp>
 
 #include <penstock/stages/batch.hpp>
+#include <penstock/stages/batch_by_cost.hpp>
+#include <penstock/stages/bucket_by_length.hpp>
+#include <penstock/stages/cache.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/count.hpp>
 #include <penstock/stages/cycle.hpp>
@@ -23,12 +30,16 @@
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/filter_map.hpp>
 #include <penstock/stages/flat_map.hpp>
+#include <penstock/stages/first.hpp>
 #include <penstock/stages/fold.hpp>
 #include <penstock/stages/for_each.hpp>
 #include <penstock/stages/inspect.hpp>
+#include <penstock/stages/last.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/map_keyed.hpp>
 #include <penstock/stages/scan.hpp>
+#include <penstock/stages/max_by.hpp>
+#include <penstock/stages/min_by.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/steer.hpp>
 #include <penstock/stages/skip.hpp>
@@ -39,6 +50,7 @@
 #include <penstock/stages/unbatch.hpp>
 #include <penstock/stages/watch.hpp>
 #include <penstock/stages/window.hpp>
+#include <penstock/stages/write_to.hpp>
 
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>

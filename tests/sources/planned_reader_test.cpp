@@ -127,6 +127,7 @@ TEST_CASE("planned_reader: every sample exactly once, whatever the shards, ranks
             for (auto& p : ranks) {
                 p.reset(9, e);
                 REQUIRE(p.world_max() == (length + s.ranks - 1) / s.ranks);
+                REQUIRE(p.inner().world_min() == length / s.ranks);
                 auto const promised = p.hint();
                 auto const got = drain(p);
                 REQUIRE(got.errors.empty());
@@ -182,6 +183,7 @@ TEST_CASE("planned_reader: resumes at every position, over epoch edges, with and
                 q.load(ps::state::parse(states[k].text()));
                 CHECK(q.save() == states[k]);
                 CHECK(q.world_max() == p.world_max());
+                CHECK(q.inner().world_min() == p.inner().world_min());
                 REQUIRE(trace(q, nullptr) == std::vector(whole.begin() + static_cast<std::ptrdiff_t>(k), whole.end()));
             }
         }

@@ -3,7 +3,9 @@
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/take.hpp>
 #include <support/battery.hpp>
 
 #include <support/catch.hpp>
@@ -17,6 +19,18 @@ std::vector<std::vector<int>> chunks(std::vector<int> const& in, std::size_t n) 
     for (std::size_t i = 0; i < in.size(); i += n) out.emplace_back(in.begin() + static_cast<std::ptrdiff_t>(i), in.begin() + static_cast<std::ptrdiff_t>((std::min)(i + n, in.size())));
     return out;
 }
+/// Knows the fewest items of any rank as well, as the readers of shards do.
+template <class Input = test::as_is>
+struct bounded_source : test::planned_source<Input> {
+    using test::planned_source<Input>::planned_source;
+    std::optional<std::uint64_t> world_min() const { return static_cast<std::uint64_t>(this->spec().n) / this->spec().world.size; }
+};
+auto bounded(int n, ps::world w = {}, std::vector<int> errors = {}) {
+    using input = test::as_keyed<test::as_is>;
+    return ps::pipeline(bounded_source<input>({.n = n, .world = w, .errors = std::move(errors)}, input{{}, n}));
+}
+constexpr auto drop = ps::batch_options{.remainder = ps::remainder::drop};
+constexpr auto pad = ps::batch_options{.remainder = ps::remainder::pad};
 }  // namespace
 
 TEST_CASE("batch: stage contract", "[unit][batch]") {
@@ -162,4 +176,162 @@ TEST_CASE("batch: a bad argument and another n are named", "[unit][batch]") {
     auto other = ps::range(9) | ps::batch(4);
     auto const refused = test::error_of<ps::state_error>([&] { return other.load(saved), 0; });
     CHECK(refused.find("batch(4) was saved as batch(3)") != refused.npos);
+}
+
+TEST_CASE("batch: stage contract, the remainder dropped", "[unit][batch]") {
+    int const n = GENERATE(1, 2, 3, 100);
+    test::battery(test::stage_case{
+        .name = "batch(n, drop)",
+        .make = [n](auto src) { return std::move(src) | ps::batch(n, drop); },
+        .model = [n](std::vector<int> const& in) {
+            auto all = chunks(in, static_cast<std::size_t>(n));
+            if (!all.empty() && all.back().size() != static_cast<std::size_t>(n)) all.pop_back();
+            return all;
+        },
+    });
+}
+
+TEST_CASE("batch: stage contract, the remainder padded", "[unit][batch]") {
+    int const n = GENERATE(1, 2, 3, 100);
+    test::battery(test::stage_case{
+        .name = "batch(n, pad)",
+        .make = [n](auto src) { return std::move(src) | ps::batch(n, pad); },
+        .model = [n](std::vector<int> const& in) {
+            auto all = chunks(in, static_cast<std::size_t>(n));
+            if (!all.empty()) all.back().resize(static_cast<std::size_t>(n), all.back().back());
+            return all;
+        },
+        .move_only = std::false_type{},
+    });
+}
+
+TEST_CASE("batch: drop gives every rank as many full batches, and hands on the positions of the rest", "[unit][batch]") {
+    for (int n = 0; n != 25; ++n)
+        for (std::uint32_t size = 1; size != 6; ++size)
+            for (int b : {1, 2, 3, 7}) {
+                auto const wanted = static_cast<std::size_t>(n / static_cast<int>(size) / b);
+                std::uint64_t covered = 0;
+                for (std::uint32_t r = 0; r != size; ++r)
+                    for (std::size_t k = 0; k <= wanted + 1; ++k) {  // saved after k batches
+                        auto make = [&] { return bounded(n, {r, size}) | ps::map([](int i) { return i; }) | ps::batch(b, drop); };
+                        auto p = make();
+                        CHECK(p.world_max() == wanted);
+                        CHECK(p.hint() == ps::size_hint{wanted, wanted});
+                        std::size_t count = 0;
+                        std::uint64_t mine = 0;
+                        auto pull = [&](auto& chain) {
+                            auto const one = chain.next();
+                            if (!one) return false;
+                            CHECK(one->size() == static_cast<std::size_t>(b));
+                            ++count;
+                            mine += one->cover.count();
+                            return true;
+                        };
+                        for (std::size_t i = 0; i != k; ++i) pull(p);
+                        auto q = make();
+                        q.load(p.save());
+                        while (pull(q)) {}
+                        CHECK_FALSE(q.next());
+                        mine += q.trailing().count();
+                        CHECK(q.trailing().empty());
+                        CHECK(count == wanted);
+                        if (k == 0) covered += mine;
+                        else CHECK(mine == bounded(n, {r, size}).hint().lower);
+                    }
+                CHECK(covered == static_cast<std::uint64_t>(n));
+            }
+}
+
+TEST_CASE("batch: drop where nobody knows the smallest rank", "[unit][batch]") {
+    auto p = test::keyed_source(7, {0, 2}) | ps::batch(2, drop);  // 3 items
+    CHECK(p.world_max() == std::nullopt);
+    CHECK(p.hint() == ps::size_hint{1, 1});
+    CHECK(p.next()->ids == std::vector<std::uint64_t>{0, 1});
+    CHECK_FALSE(p.next());
+    auto q = test::keyed_source(7, {0, 2}) | ps::batch(2, drop);
+    q.load(p.save());  // the dropped item is not handed on yet
+    CHECK_FALSE(q.next());
+    CHECK(q.trailing().count() == 1);
+    CHECK(q.trailing().empty());
+    CHECK((bounded(9, {0, 2}) | ps::take(3) | ps::batch(2, drop)).world_max() == std::nullopt);  // take changes the number
+    CHECK((bounded(9, {0, 2}) | ps::batch(2) | ps::batch(2, drop)).world_max() == 1u);           // 3 batches on either rank
+}
+
+TEST_CASE("batch: drop says so when an error left too few for the promised batches", "[unit][batch]") {
+    auto p = bounded(4, {}, {1}) | ps::batch(2, drop);
+    CHECK_THROWS_AS(p.next(), ps::stage_error);
+    CHECK(p.next()->ids == std::vector<std::uint64_t>{0, 2});
+    auto const text = test::error_of<ps::stage_error>([&] { return p.next(); });
+    CHECK(text.find("promised at least 4 items on every rank, and yielded fewer\n  HINT: ") != text.npos);
+    CHECK_FALSE(p.next());
+    CHECK(p.trailing().count() == 1);
+}
+
+TEST_CASE("batch: pad fills up with the last item, of weight 0, marked", "[unit][batch]") {
+    auto p = test::keyed_source(5) | ps::batch(3, pad);
+    CHECK(p.next()->ids == std::vector<std::uint64_t>{0, 1, 2});
+    auto const b = p.next();
+    REQUIRE(b);
+    CHECK(b->items == std::vector{3, 4, 4});
+    CHECK(b->ids == std::vector<std::uint64_t>{3, 4, ps::padding});
+    CHECK(b->weights == std::vector<double>{1, 1, 0});
+    CHECK(b->cover.count() == 2);
+    auto plain = ps::range(3) | ps::batch(2, pad);
+    CHECK(plain.next()->weights.empty());
+    auto const last = plain.next();
+    CHECK(last->items == std::vector<std::int64_t>{2, 2});
+    CHECK(last->weight() == 1);
+}
+
+TEST_CASE("batch: pad gives every batch of every rank the same shape, also over a load", "[unit][batch]") {
+    for (int n = 1; n != 25; ++n)
+        for (std::uint32_t size = 1; size != 6; ++size)
+            for (int b : {1, 2, 3, 7}) {
+                auto const most = (n + static_cast<int>(size) - 1) / static_cast<int>(size);
+                std::size_t const wanted = static_cast<std::size_t>((most + b - 1) / b);
+                for (std::uint32_t r = 0; r != size; ++r) {
+                    auto make = [&] { return test::keyed_source(n, {r, size}) | ps::batch(b, pad); };
+                    auto const mine = test::keyed_source(n, {r, size}).hint().lower;
+                    for (std::size_t k = 0; k <= wanted; ++k) {
+                        auto p = make();
+                        CHECK(p.world_max() == wanted);
+                        double weight = 0;
+                        std::size_t count = 0;
+                        int last = -1;
+                        auto check = [&](auto const& one) {
+                            ++count;
+                            weight += one.weight();
+                            CHECK(one.size() == (mine == 0 ? 0u : static_cast<std::size_t>(b)));
+                            for (std::size_t i = 0; i != one.size(); ++i) {
+                                if (one.weights[i] == 0) CHECK((one.ids[i] == ps::padding && one.items[i] == last));
+                                last = one.items[i];
+                            }
+                        };
+                        for (std::size_t i = 0; i != k; ++i) check(*p.next());
+                        auto q = make();
+                        q.load(p.save());
+                        while (auto const one = q.next()) check(*one);
+                        CHECK(count == wanted);
+                        CHECK(weight == static_cast<double>(mine));
+                    }
+                }
+            }
+}
+
+TEST_CASE("batch: covers dropped behind a full last batch are handed on", "[unit][batch]") {
+    auto p = test::keyed_source(6) | ps::filter([](int i) { return i < 4; }) | ps::batch(2);
+    CHECK(p.next()->cover.count() == 2);
+    CHECK(p.next()->cover.count() == 2);
+    CHECK_FALSE(p.next());
+    CHECK(p.trailing().count() == 2);
+}
+
+TEST_CASE("batch: padding what cannot be copied, and another remainder, are named", "[unit][batch]") {
+    auto const text = test::error_of<ps::config_error>([] { return ps::pipeline(test::debug_source<test::as_move_only>({.n = 3})) | ps::batch(2, pad); });
+    CHECK(text.find("padding copies items, which these cannot be") != text.npos);
+    CHECK(text.find("\n  HINT: ") != text.npos);
+    auto const saved = (ps::range(9) | ps::batch(3)).save();
+    auto other = ps::range(9) | ps::batch(3, drop);
+    auto const refused = test::error_of<ps::state_error>([&] { return other.load(saved), 0; });
+    CHECK(refused.find("batch(3) was saved with another remainder") != refused.npos);
 }

@@ -5,6 +5,7 @@
 #include <penstock/formats/shard_index.hpp>  // defines: shard_index
 #include <penstock/formats/tar_writer.hpp>   // defines: tar_writer, written_shard
 #include <penstock/io/locked_file.hpp>       // defines: directory_lock
+#include <penstock/stages/write_to.hpp>      // defines: sink, write_all
 
 #include <algorithm>
 #include <cstdint>
@@ -78,7 +79,7 @@ struct shard_pattern {
     }
 };
 
-/// Opens shards one after the other and closes them by the policy.
+/// A sink: opens shards one after the other and closes them by the policy.
 class shard_set_writer {
 public:
     shard_set_writer(std::string const& pattern, write_tar_options options)
@@ -112,6 +113,8 @@ public:
         for (auto const& name : old)
             if (!std::filesystem::remove(pattern_.directory + name, failed) && failed) io::throw_errno("write_tar", pattern_.directory + name, "remove", failed.value());
     }
+    void write(fields const& files) { add(files.key(), files); }
+    void write(keyed<fields> const& item) { add(item.key.empty() ? item.value.key() : item.key, item.value); }
     void add(std::string_view key, fields const& files) {
         if (!shard_) open_next(key);
         shard_->add(key, files);
@@ -176,21 +179,12 @@ private:
 inline auto write_tar(std::string const& pattern, write_tar_options options = {}) {
     (void)detail::shard_set_writer(pattern, options);  // wrong options throw now, before anything is read
     return terminal([pattern, options = std::move(options)]<class S>(pipeline<S> chain) {
-        using item_type = typename S::item_type;
-        constexpr bool ok = std::is_same_v<value_of<item_type>, fields>;
+        constexpr bool ok = std::is_same_v<value_of<typename S::item_type>, fields>;
         static_assert(ok, "write_tar: the items are not fields. HINT: map each to ps::fields: f.add(\"png\", bytes)");
         if constexpr (!ok) return broken_chain{};
         else {
             auto writer = detail::shard_set_writer(pattern, options);
-            writer.start();
-            auto write = [&](item_type&& item) {
-                auto const& files = value(item);
-                if constexpr (is_keyed<item_type>) writer.add(item.key.empty() ? files.key() : item.key, files);
-                else writer.add(files.key(), files);
-                return true;
-            };
-            chain.for_each_while(write);
-            return writer.finish();
+            return detail::write_all(chain, writer);
         }
     });
 }

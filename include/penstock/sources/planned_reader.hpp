@@ -88,6 +88,8 @@ public:
         return {n, n};
     }
     std::optional<std::uint64_t> world_max() const { return most_; }
+    /// The fewest samples any rank yields in this epoch: one less than world_max, or as many.
+    std::optional<std::uint64_t> world_min() const { return least_; }
 
     /// What was lost after the last item of the epoch.
     cover trailing() { return std::exchange(lost_, {}); }
@@ -145,7 +147,8 @@ private:
         auto const all = total(segments), ranks = std::uint64_t{plan().part().size};
         left_ = cut(segments, plan().part());
         head_ = 0;
-        most_ = all / ranks + (all % ranks != 0);
+        least_ = all / ranks;
+        most_ = least_ + (all % ranks != 0);
     }
 
     std::uint64_t position() const { return left_[head_].begin; }
@@ -247,7 +250,7 @@ private:
     std::uint64_t recut_ = 0;     // hash of what was left when others had used a part of the epoch; 0: it is whole
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
-    std::uint64_t most_ = 0;      // of the epoch, over all ranks
+    std::uint64_t most_ = 0, least_ = 0;  // of the epoch, over all ranks
     cover lost_;                  // positions passed without an item since the last one
 
     std::shared_ptr<shard_type> shard_;  // holds run_, at run_.sample; empty between runs

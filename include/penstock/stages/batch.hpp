@@ -1,9 +1,11 @@
 // Implements: batch(n), n items at a time in contiguous storage; the same number of batches on every rank.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>  // defines: batch, keyed
-#include <penstock/core/replay.hpp>      // defines: replay, tally
-#include <penstock/core/stage.hpp>       // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
+#include <penstock/core/batch_type.hpp>      // defines: batch_of, keyed
+#include <penstock/core/replay.hpp>          // defines: replay, tally
+#include <penstock/core/stage.hpp>           // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
+#include <penstock/stages/gather.hpp>        // defines: gather, can_copy
+#include <penstock/stages/world_bounds.hpp>  // defines: world_min
 
 #include <algorithm>
 #include <cstddef>
@@ -13,21 +15,50 @@
 
 namespace penstock {
 
+/// What becomes of an epoch's last items when they are fewer than a batch.
+enum class remainder {
+    keep,  ///< a short batch; where a rank has none left, an empty one
+    drop,  ///< they are not delivered; their positions go to trailing()
+    pad,   ///< filled up with copies of the last item, of weight 0 and id `padding`
+};
+
+/// batch_of::ids of a copy that only fills a batch up.
+inline constexpr std::uint64_t padding = ~std::uint64_t{0};
+
+struct batch_options {
+    penstock::remainder remainder = penstock::remainder::keep;
+};
+
+/// Between calls `now_` holds the items of a batch that an exception interrupted; after the end, those that are dropped until trailing() takes their positions.
 template <class S>
 class [[nodiscard]] batch_stage : public stage_over<S> {
     using input = typename S::item_type;
+    using element = value_of<input>;
+    static constexpr bool copies = can_copy<element>;
 
 public:
-    using item_type = batch_of<value_of<input>>;
-    batch_stage(S before, std::uint64_t n) : stage_over<S>{std::move(before)}, n_(n), replay_("batch", 4096) {}
+    using item_type = batch_of<element>;
+    batch_stage(S before, std::uint64_t n, batch_options o = {}) : stage_over<S>{std::move(before)}, n_(n), remainder_(o.remainder), replay_("batch", 4096) {
+        if (!copies && remainder_ == remainder::pad)
+            throw config_error(message("batch(", n, ", {.remainder = remainder::pad}): padding copies items, which these cannot be, got pad\n  HINT: keep the short batch, or drop it"));
+    }
 
     std::optional<item_type> next() {
-        auto const most = world_most();
-        if (most && emitted_ >= batches(*most)) return std::nullopt;
-        if (!ended_) fill(most && emitted_ + 1 == batches(*most));
-        if (now_.empty() && !most) return std::nullopt;
+        auto const number = batches_of_epoch();
+        if (number && emitted_ >= *number) {
+            if (remainder_ == remainder::drop) drain();
+            return std::nullopt;
+        }
+        if (!ended_) fill(number && emitted_ + 1 == *number);
+        if (now_.size() != n_) {
+            if (remainder_ == remainder::drop) return short_of(number);
+            if (now_.empty() && !number) return std::nullopt;
+        }
+        if (ended_) now_.cover.add(penstock::trailing(this->up));
         ++emitted_;
         first_ = replay_.pulls();
+        if constexpr (copies)
+            if (remainder_ == remainder::pad) return padded(number && emitted_ + 1 == *number);
         replay_.release(first_);
         return std::exchange(now_, {});
     }
@@ -41,8 +72,8 @@ public:
     size_hint hint() const
         requires hinted<S>
     {
-        if (auto const most = world_most()) {
-            auto const left = batches(*most) - (std::min)(emitted_, batches(*most));
+        if (auto const number = batches_of_epoch()) {
+            auto const left = *number - (std::min)(emitted_, *number);
             return {left, left};
         }
         auto h = this->up.hint();
@@ -53,43 +84,58 @@ public:
     std::optional<std::uint64_t> world_max() const
         requires planned<S>
     {
-        auto const most = world_most();
-        return most ? batches(*most) : most;
+        return batches_of_epoch();
     }
-    /// What was dropped behind the last item when that one filled its batch.
+    std::optional<std::uint64_t> world_min() const { return batches_of_epoch(); }
+    /// What was dropped: here with drop, and before this stage behind the last item when that one filled its batch.
     penstock::cover trailing() {
-        auto all = std::exchange(now_.cover, {});
+        penstock::cover all;
+        if (ended_ && remainder_ == remainder::drop) {
+            all = std::exchange(now_, {}).cover;
+            first_ = replay_.pulls();
+            replay_.release(first_);
+        }
         all.add(penstock::trailing(this->up));
         return all;
     }
     void save(state_writer& w) const
         requires resumable<S>
     {
-        tally held{now_.size(), 0};
+        tally held{now_.size() + filler_.has_value(), 0};
         for (auto const id : now_.ids) held.hash += tally::mark(id);
+        if (filler_) held.hash += filler_mark_;
         replay_.save(w, this->up, replay_.pulls(), held);
-        w.stage("batch", 1).put("n", n_).put("emitted", emitted_).put("first", first_);
+        w.stage("batch", 2).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_.has_value());
     }
     void load(state_reader& r)
         requires resumable<S>
     {
         clear();
         replay_.load(r, this->up);
-        auto const record = r.stage("batch", 1);
+        auto const record = r.stage("batch", 2);
         if (record.get("n") != n_)
             throw state_error(message("load: batch(", n_, ") was saved as batch(", record.get("n"), ")\n  HINT: build it with the n that was saved"));
+        if (record.get("remainder") != static_cast<std::uint64_t>(remainder_))
+            throw state_error(message("load: batch(", n_, ") was saved with another remainder\n  HINT: build it with the .remainder that was saved"));
         emitted_ = record.get("emitted");
         first_ = record.get("first");
+        auto const filler = record.get("filler") != 0 && first_ != 0 ? first_ - 1 : first_;
         reserve();
-        replay_.repeat(this->up, [this](std::uint64_t i) { return i >= first_; }, [this](std::uint64_t, input&& item) { put(std::move(item)); });
-        replay_.release(first_);
+        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= filler; }, [this](std::uint64_t i, input&& item) {
+            if (i >= first_) detail::gather(now_, std::move(item));
+            else keep_filler(item);
+        });
+        replay_.release(filler);
     }
 
 private:
-    std::uint64_t batches(std::uint64_t items) const { return items / n_ + (items % n_ != 0); }
-    std::optional<std::uint64_t> world_most() const {
-        if constexpr (planned<S>) return this->up.world_max();
-        else return std::nullopt;
+    std::uint64_t batches(std::uint64_t items) const { return items / n_ + (remainder_ != remainder::drop && items % n_ != 0); }
+    /// The same on every rank, if it is known. With drop the smallest rank says how many batches are full everywhere.
+    std::optional<std::uint64_t> batches_of_epoch() const {
+        if constexpr (planned<S>) {
+            auto const items = remainder_ == remainder::drop ? penstock::world_min(this->up) : this->up.world_max();
+            return items ? std::optional(batches(*items)) : std::nullopt;
+        } else return std::nullopt;
     }
     void reserve() {
         auto most = (std::min)(n_, std::uint64_t{65536});  // a batch larger than the data must not ask for memory it never fills
@@ -105,55 +151,100 @@ private:
         if (auto room = n_ - now_.size(); room != 0) {  // items of a batch that an exception interrupted are still here
             reserve();
             auto g = [&](input&& item) {
-                put(std::move(item));
+                detail::gather(now_, std::move(item));
                 return --room != 0;
             };
             ended_ = replay_.pull_while(this->up, g);
         }
-        if (last && !ended_) {
+        if (last && !ended_ && remainder_ != remainder::drop) {
             if (replay_.pull(this->up))
-                throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *world_most(), " items on any rank, and yielded more"),
+                throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *this->up_most(), " items on any rank, and yielded more"),
                                   "the counts of the shards are wrong: write the index again");
             ended_ = true;
         }
-        if (ended_) now_.cover.add(penstock::trailing(this->up));
     }
-    void put(input&& item) {
-        if constexpr (is_keyed<input>) {
-            if (now_.empty()) now_.pass = item.pass;
-            now_.items.push_back(std::move(item.value));
-            now_.ids.push_back(item.id);
-            now_.weights.push_back(item.weight);
-            now_.cover.add(item.cover);
-        } else now_.items.push_back(std::move(item));
+    std::optional<std::uint64_t> up_most() const {
+        if constexpr (planned<S>) return this->up.world_max();
+        else return std::nullopt;
+    }
+    /// With drop, the items beyond the last batch of the epoch: pulled for their positions.
+    void drain() {
+        if (ended_) return;
+        auto g = [&](input&& item) {
+            detail::gather(now_, std::move(item));
+            return true;
+        };
+        ended_ = replay_.pull_while(this->up, g);
+    }
+    /// With drop, the stream ended inside a batch: that is the end of the epoch, unless a full one was promised.
+    std::optional<item_type> short_of(std::optional<std::uint64_t> number) {
+        if (number) {
+            emitted_ = *number;
+            throw stage_error("batch", fault::content, {}, message("the stages before it promised at least ", *number * n_, " items on every rank, and yielded fewer"),
+                              "items that are skipped after an error are missing: use remainder::pad, which keeps the number of batches");
+        }
+        return std::nullopt;
+    }
+    /// With pad. `empty_next`: the next batch is the last of the epoch, and may have no item of its own to repeat.
+    item_type padded(bool empty_next) {
+        auto out = std::exchange(now_, {});
+        auto const own = out.size();
+        auto const* model = own != 0 ? &out.items.back() : filler_ ? &*filler_ : nullptr;
+        if (own != n_ && model) {
+            auto const copy = element(*model);  // appending moves what it points to
+            if (out.weights.empty()) out.weights.assign(own, 1.0);
+            if constexpr (is_keyed<input>) out.ids.resize(static_cast<std::size_t>(n_), padding);
+            out.weights.resize(static_cast<std::size_t>(n_), 0.0);
+            out.items.resize(static_cast<std::size_t>(n_), copy);
+        }
+        filler_.reset();
+        if (empty_next && own == n_) {  // the last pull was its last item
+            filler_.emplace(out.items.back());
+            filler_mark_ = out.ids.empty() ? 0 : tally::mark(out.ids.back());
+            replay_.release(first_ - 1);
+        } else replay_.release(first_);
+        return out;
+    }
+    void keep_filler(input& item) {
+        if constexpr (copies) {
+            filler_.emplace(value(item));
+            if constexpr (is_keyed<input>) filler_mark_ = tally::mark(item.id);
+        }
     }
     void clear() {
         now_ = {};
+        filler_.reset();
         emitted_ = first_ = 0;
         ended_ = false;
     }
 
     std::uint64_t n_;
+    remainder remainder_;
     replay<S> replay_;
     item_type now_;
+    std::optional<element> filler_;  // with pad: the last item, while the next batch may be empty
+    std::uint64_t filler_mark_ = 0;
     std::uint64_t emitted_ = 0;
     std::uint64_t first_ = 0;  // number of the first pull of the batch that is being filled
     bool ended_ = false;
 };
 
-/// Gathers n items into a batch; the last one of an epoch may be short. Keyed items fill ids, weights and cover beside the values.
-/// Where the most items of any rank are known, every rank yields exactly that many batches: the last ones short, or empty with weight 0.
+/// Gathers n items into a batch; what becomes of a short last one `.remainder` says. Keyed items fill ids, weights and cover beside the values.
+/// keep (the default) and pad: where the most items of any rank are known, every rank yields exactly that many batches. keep: the last ones short,
+/// or empty with weight 0. pad: filled up to n with copies of its last item (an empty one with that of the full batch before it; without that it stays empty),
+/// of weight 0 and id `padding`; plain items then have weights as well. drop: as many batches as the smallest rank can fill, where the source knows
+/// it; else each rank drops its own remainder, and world_max ends here. The positions of dropped items go to trailing().
 ///
 /// Order    unchanged
 /// Buffers  at most n items; those of a batch that an exception interrupted stay, and the next call goes on filling it
-/// Resume   exact; after an exception inside a batch, replay of at most 4096 + n items, of which only those of the batch are made
+/// Resume   exact; after an exception inside a batch, or before a batch that may only repeat an item, replay of at most 4096 + n items
 /// Threads  none
-/// Errors   forwards those of the stages before; stage_error if more items come than were promised; config_error if n < 1
+/// Errors   forwards those of the stages before; stage_error if more items come than were promised, with drop if fewer; config_error if n < 1
 ///
 ///     range(5) | batch(2)    // [0 1] [2 3] [4]
-inline auto batch(std::int64_t n) {
+inline auto batch(std::int64_t n, batch_options options = {}) {
     if (n < 1) throw config_error(message("batch(n): n must be >= 1, got ", n, "\n  HINT: batch(1) yields single items as batches"));
-    return stage_of<batch_stage>("batch", static_cast<std::uint64_t>(n));
+    return stage_of<batch_stage>("batch", static_cast<std::uint64_t>(n), options);
 }
 
 }  // namespace penstock

@@ -1,0 +1,31 @@
+// Implements: min_by(f), the item with the smallest f(item).
+#pragma once
+
+#include <penstock/core/stage.hpp>      // defines: terminal, pipeline, broken_chain
+#include <penstock/stages/extreme.hpp>  // defines: extreme, key_of
+
+#include <utility>
+
+namespace penstock {
+
+/// Ends a chain: std::optional of the item of the first epoch with the smallest key f(item), keyed items as they are; empty if there is none.
+/// f is called once per item, of a keyed item with the value; keys are compared by <. Of equal ones the first counts, as Rust's min_by_key has it.
+///
+/// Order    unchanged
+/// Buffers  one item
+/// Resume   does not apply; it runs to the end
+/// Threads  none
+/// Errors   forwards those of f and of the stages before; keys without an order, as NaN, give any item
+///
+///     from_vector({3, -1, 1}) | min_by([](int i) { return i * i; })    // -1
+template <class F>
+auto min_by(F f) {
+    return terminal([f = std::move(f)]<class S>(pipeline<S> chain) mutable {
+        constexpr bool ok = detail::key_of<F, typename S::item_type>;
+        static_assert(ok, "min_by(f): f must make a key that < compares of the item type of the chain. HINT: take it by const& and return a number or a string");
+        if constexpr (ok) return detail::extreme("min_by", chain, f, [](auto const& key, auto const& best) { return key < best; });
+        else return broken_chain{};
+    });
+}
+
+}  // namespace penstock

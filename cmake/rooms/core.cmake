@@ -19,6 +19,7 @@ penstock_room(core HEADERS
   core/pipeline.hpp
   core/probe.hpp
   core/random.hpp
+  core/range_access.hpp
   core/replay.hpp
   core/source.hpp
   core/stage.hpp

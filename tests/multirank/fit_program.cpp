@@ -35,7 +35,7 @@ struct settings {
     std::uint64_t epochs = 2, save_every = 7, kill_at = 0, throw_at = 0, seed = 3;
     std::int64_t batch = 4, window = 100, hidden = 16;
     int accumulate = 2, kill_rank = -1;
-    bool resume = false;
+    bool resume = false, ledger = false;
 };
 
 static void make_shards(std::string const& folder) {
@@ -112,7 +112,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
                 | train::fit(ctx, net, train::adamw(net, {.lr = 1e-2}), loss,
                              {.epochs = s.epochs, .seed = s.seed, .accumulate = s.accumulate, .precision = train::precision::fp32,
                               .schedule = train::warmup(10) * train::cosine(80), .clip_norm = 1.0, .checkpoint = s.checkpoint, .save_every = s.checkpoint.empty() ? 0 : s.save_every,
-                              .resume = s.resume ? train::resume::required : train::resume::never, .log_every = 5, .csv = s.csv, .bucket_bytes = 4096},
+                              .resume = s.ledger ? train::resume::ledger : s.resume ? train::resume::required : train::resume::never, .log_every = 5, .csv = s.csv, .bucket_bytes = 4096},
                              train::validate(std::move(held_out), metrics), diary{&ctx, &s, net, &made, &log});
     if (ctx.rank() == 0)
         std::printf("done steps=%llu samples=%llu stopped=%d accuracy=%a val_loss=%a\n", static_cast<unsigned long long>(report.steps),
@@ -138,6 +138,7 @@ int main(int argc, char** argv) {
     app.add_option("--kill-rank", s.kill_rank);
     app.add_option("--throw-at", s.throw_at);
     app.add_flag("--resume", s.resume);
+    app.add_flag("--resume-ledger", s.ledger);
     return ps::dist::run(argc, argv, [&](ps::dist::context& ctx, int count, char** arguments) {
         app.parse(count, arguments);
         if (!s.make.empty()) make_shards(s.make);

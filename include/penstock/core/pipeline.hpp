@@ -107,7 +107,7 @@ public:
     }
     /// The same for a state that was saved after reset(epoch, used).
     void load(penstock::state const& s, ledger const& used)
-        requires resumable<S>
+        requires(resumable<S> && resettable<S>)
     {
         state_reader r(s);
         load(r, &used);

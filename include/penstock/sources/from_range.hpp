@@ -1,7 +1,8 @@
 // Implements: from_range(r), the elements of any range: a container, a view, something read once.
 #pragma once
 
-#include <penstock/core/stage.hpp>  // defines: pipeline, epoch, size_hint, state_*, write_back, broken_chain
+#include <penstock/core/range_access.hpp>  // defines: begin_of, end_of
+#include <penstock/core/stage.hpp>         // defines: pipeline, epoch, size_hint, state_*, write_back, broken_chain
 
 #include <concepts>
 #include <cstddef>
@@ -17,17 +18,6 @@
 namespace penstock {
 
 namespace detail {
-
-// begin and end as a range-for finds them; std::ranges has the same, behind a header that costs more than all of ours
-using std::begin, std::end;
-template <class R>
-auto begin_of(R& r) -> decltype(begin(r)) {
-    return begin(r);
-}
-template <class R>
-auto end_of(R& r) -> decltype(end(r)) {
-    return end(r);
-}
 
 template <class R>
 concept iterable = requires(R& r) {

@@ -4,6 +4,7 @@
 #include <penstock/core/batch_type.hpp>     // defines: is_batch
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/range_access.hpp>   // defines: begin_of, end_of
 #include <penstock/core/replay.hpp>         // defines: replay, tally
 #include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, value, rewrap, broken_chain
 
@@ -19,23 +20,6 @@
 namespace penstock {
 
 namespace detail {
-
-namespace range_access {
-
-using std::begin;
-using std::end;
-template <class R>
-auto begin_of(R& r) -> decltype(begin(r)) {
-    return begin(r);
-}
-template <class R>
-auto end_of(R& r) -> decltype(end(r)) {
-    return end(r);
-}
-
-}  // namespace range_access
-using range_access::begin_of;
-using range_access::end_of;
 
 /// What can be walked once: <ranges> would say input_range, at a quarter of a second per file.
 template <class R>

@@ -41,10 +41,10 @@ struct used_before {
 inline used_before read_ledgers(loaded_checkpoint const& c) {
     used_before u;
     for (int r = 0; r != c.about.world; ++r) {
-        auto const tensors = detail::read_part(c.directory, c.about, detail::rank_file(r));
-        u.all.merge(get_ledger(tensors, used_tensor));
-        u.all.merge(get_ledger(tensors, base_tensor));
-        for (auto const& [name, t] : tensors)
+        auto const part = detail::read_part(c.directory, c.about, detail::rank_file(r));
+        u.all.merge(get_ledger(part, used_tensor));
+        u.all.merge(get_ledger(part, base_tensor));
+        for (auto const& [name, t] : part)
             if (name == "loss.sum") u.loss += t.item<double>();
     }
     return u;

@@ -47,7 +47,7 @@ class fit_run {
 public:
     fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
         : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
-          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain(), data()), log_(ctx, o, times_) {
+          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain(), order()), log_(ctx, o, times_) {
         if (ctx.in_own_process()) signals_.emplace();
     }
 
@@ -104,22 +104,25 @@ private:
         else return {};
     }
 
-    std::string data() const {
+    std::string order() const {
         if constexpr (resumable<Data>) return data_identity(data_.save());
         else return {};
     }
     /// Puts the pipeline where the run is.
     void place() {
         ctx_.phase("waits for data");
-        bool const divided = at_.taken_over != 0;
-        if constexpr (resumable<Data> && resettable<Data>) {
-            if (at_.inside && divided) return data_.load(*at_.inside, at_.base);
-            if (at_.inside) return data_.load(*at_.inside);
-            if (divided) return data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
-        } else if constexpr (resumable<Data>) {
-            if (at_.inside) return data_.load(*at_.inside);
+        if constexpr (resumable<Data>)
+            if (at_.inside) try {
+                    if constexpr (resettable<Data>)
+                        if (at_.taken_over != 0) return data_.load(*at_.inside, at_.base);
+                    return data_.load(*at_.inside);
+                } catch (state_error const& e) {
+                    throw state_error(message(e.what(), "; or go on from the samples that were used, .resume = resume::ledger"));
+                }
+        if constexpr (resettable<Data>) {
+            if (at_.taken_over != 0) data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
+            else data_.reset(epoch::of(o_.seed, at_.epoch));
         }
-        if constexpr (resettable<Data>) data_.reset(epoch::of(o_.seed, at_.epoch));
     }
 
     void run_epoch(engine_type& step) {

@@ -224,7 +224,7 @@ private:
 template <class Branches>
 struct fan_in {
     Branches in;
-    char const* stage;  ///< its name, for figures and messages
+    char const* label;  ///< of the stage, for figures and messages
 
     void attach(std::stop_token t)
         requires Branches::stops
@@ -234,7 +234,7 @@ struct fan_in {
     void stats(stats_report& r) const
         requires Branches::counts
     {
-        in.stats(stage, r);
+        in.stats(label, r);
     }
 };
 

@@ -59,6 +59,10 @@ public:
             using S = std::remove_cvref_t<decltype(s)>;
             if constexpr (identified<S>() && !planned<S>) uncounted(in.name(i));
         });
+        for (std::size_t i = 0; i != at_.size(); ++i) {
+            begin(in, i, 0);
+            at_[i].start = at_[i].left;
+        }
     }
 
     place& operator[](std::size_t i) { return at_[i]; }
@@ -93,10 +97,6 @@ public:
     void prepare(Branches& in) {
         if (ready_) return;
         for (std::size_t i = 0; i != at_.size(); ++i) {
-            if (at_[i].whole == unknown && !Branches::resets) {
-                begin(in, i, 0);
-                at_[i].start = at_[i].left;
-            }
             if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all)
                 throw config_error(message(stage_, ": source '", in.name(i), "' must have an item, got an empty one\n  HINT: leave it out, or choose a rule that lets ended sources leave"));
             in.visit(i, [&](auto const& s) {

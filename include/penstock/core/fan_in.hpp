@@ -170,6 +170,7 @@ public:
         return visit_from<0>(sources_, i, f);
     }
     std::tuple<S...>& tuple() { return sources_; }
+    std::tuple<S...> const& tuple() const { return sources_; }
 
 private:
     template <std::size_t I, class Sources, class F>

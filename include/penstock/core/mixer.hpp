@@ -36,7 +36,7 @@ public:
     {
         passes_.reset(this->in, e);
         restart_picks();
-        passes_.prepare(this->in);
+        prepare();
     }
     size_hint hint() const
         requires Branches::hints
@@ -162,10 +162,7 @@ private:
     }
     /// What happens between turns: the checks before the first one, the next passes, the end. False at the end.
     bool attend(bool dry) {
-        passes_.prepare(this->in);
-        if (turns_ == 0 && passes_.rule() == stop_rule::all)
-            for (std::size_t i = 0; i != this->in.size(); ++i)
-                if (passes_[i].left == 0 && !passes_[i].over && passes_.end(i)) picker_.leave(i);
+        prepare();
         if (passes_.done()) {
             passes_.close_all(this->in);
             return false;
@@ -178,6 +175,11 @@ private:
                 }
         attention_ = false;
         return true;
+    }
+    void prepare() {
+        if (passes_.prepare(this->in) && passes_.rule() == stop_rule::all)
+            for (std::size_t i = 0; i != this->in.size(); ++i)
+                if (passes_[i].over) picker_.leave(i);
     }
     /// Turns that are all vacant on this rank would never end: two pass ends of every branch hold a whole pass of each.
     void refuse_for_ever(std::size_t i) {

@@ -93,9 +93,9 @@ public:
         ready_ = false;
         return edge;
     }
-    /// To be called until it has returned once, before the first turn: refuses what cannot take turns.
-    void prepare(Branches& in) {
-        if (ready_) return;
+    /// To be called before the first turn: refuses what cannot take turns, and ends what is empty. True the first time that it does not throw.
+    bool prepare(Branches& in) {
+        if (ready_) return false;
         for (std::size_t i = 0; i != at_.size(); ++i) {
             if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all)
                 throw config_error(message(stage_, ": source '", in.name(i), "' must have an item, got an empty one\n  HINT: leave it out, or choose a rule that lets ended sources leave"));
@@ -103,10 +103,16 @@ public:
                 if (identified<std::remove_cvref_t<decltype(s)>>() && !at_[i].slots) uncounted(in.name(i));
             });
         }
+        for (std::size_t i = 0; i != at_.size(); ++i)
+            if (at_[i].left == 0 && !at_[i].over) end(i);
         ready_ = true;
+        return true;
     }
     bool ready() const { return ready_; }
 
+    void turn(Branches const& in, std::size_t i) {
+        if (--at_[i].left == 0) ran_out(in, i);
+    }
     /// After the last turn of a pass by count: whether it is over indeed, which only a wrong hint denies.
     bool ran_out(Branches const& in, std::size_t i) {
         auto& b = at_[i];

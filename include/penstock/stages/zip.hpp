@@ -102,7 +102,7 @@ private:
         } else {
             if (I >= at_) {
                 try {
-                    std::get<I>(got) = std::get<I>(this->in.tuple()).next();
+                    if (auto item = std::get<I>(this->in.tuple()).next()) std::get<I>(got).emplace(std::move(*item));
                 } catch (...) {
                     drop(got);
                     at_ = I + 1 == count ? 0 : I + 1;

@@ -201,7 +201,7 @@ auto interleave_of(interleave_options o, std::vector<double> const& weights, Bra
 /// Errors   forwards those of the sources, a turn each; config_error for bad weights and names, for an empty source unless the rule is `all`, and for sources
 ///          cut by rank that do not know their largest part; stage_error if a source yields more than it promised
 ///
-///     interleave({}, named("a", 2, range(4)), named("b", 1, from_vector<std::int64_t>({10, 11})))    // 0 10 1 2 11 3
+///     interleave({}, named("a", 2, range(4)), named("b", 1, from_vector<std::int64_t>({10, 11})))    // 0 1 10 2 3 11
 template <class... P>
 auto interleave(interleave_options o, P&&... sources) {
     static_assert(sizeof...(P) != 0, "interleave(options, sources...): there must be at least one source. HINT: interleave({}, named(\"a\", 1, std::move(p)), ...)");

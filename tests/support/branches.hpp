@@ -72,9 +72,7 @@ std::string resume_differs(Make make, std::uint64_t epochs, std::size_t limit = 
             auto const head = events_of(first, k, show);
             bool const ended = !head.empty() && head.back() == "end";
             auto second = make();
-            auto const saved = first.save().text();
-            second.load(state::parse(saved));
-            if (second.save().text() != saved) return message("epoch ", e, ", after ", k, ": saved again, the state is another");
+            second.load(state::parse(first.save().text()));
             auto wanted = events_of(first, limit - k, show), got = events_of(second, limit - k, show);
             for (auto& event : rest(first, e + 1)) wanted.push_back(std::move(event));
             for (auto& event : rest(second, e + 1)) got.push_back(std::move(event));

@@ -28,7 +28,8 @@ struct interleave_options {
 
 namespace detail {
 
-/// Integers in the proportion of `weights`: the smallest ones where the ratios are fractions with a denominator up to 1000, else fractions of 2^31.
+/// Integers in the proportion of `weights`: the smallest ones where the weights are integers or multiples
+/// of a 1000th of the least one, else fractions of 2^31.
 /// No product is added to, so no compiler can fuse it and round in another way.
 template <class Names>
 std::vector<std::uint64_t> shares_of(std::vector<double> const& weights, Names names) {
@@ -44,6 +45,8 @@ std::vector<std::uint64_t> shares_of(std::vector<double> const& weights, Names n
     for (std::size_t i = 0; i != weights.size(); ++i)
         if (weights[i] / sum * most < 1)
             throw config_error(message("interleave: a weight must be at least 2^-31 of the sum ", sum, ", got ", weights[i], " for '", names(i), "'\n  HINT: a source this rare is never met"));
+    bool const whole_numbers = sum < most && std::all_of(weights.begin(), weights.end(), [](double w) { return static_cast<double>(static_cast<std::uint64_t>(w)) == w; });
+    if (whole_numbers) least = 1;
     for (double whole = 1; whole <= 1000 && sum / least * whole < most; ++whole) {
         bool fits = true;
         for (std::size_t i = 0; fits && i != weights.size(); ++i) {

@@ -203,8 +203,9 @@ TEST_CASE("interleave: every rule delivers every item of a pass once", "[unit][i
     auto const picks = GENERATE(ps::picks::exact, ps::picks::random);
     auto make = [&](ps::stop_rule stop) { return ps::interleave(rule(stop, picks), ps::named("a", 3, test::source_of({.n = 20})), ps::named("b", 2, test::source_of({.n = 7}) | ps::map([](int i) { return i + 5000; }))); };
     auto items = [](auto p) {
-        p.reset(4, 0);
-        return std::move(p) | ps::take(500) | ps::collect();
+        auto q = std::move(p) | ps::take(500);
+        q.reset(4, 0);
+        return std::move(q) | ps::collect();
     };
     auto of = [](std::vector<int> const& all, bool b) {
         std::vector<int> out;

@@ -12,10 +12,13 @@ penstock_room(core HEADERS
   core/dropping_over.hpp
   core/epoch.hpp
   core/errors.hpp
+  core/fan_in.hpp
   core/fields.hpp
   core/interval_set.hpp
   core/keyed.hpp
   core/ledger.hpp
+  core/mixer.hpp
+  core/passes.hpp
   core/pipeline.hpp
   core/probe.hpp
   core/random.hpp

@@ -1,10 +1,13 @@
 # stages: std only, one header per stage.
 penstock_room(stages USES sources HEADERS
+  stages/alternate.hpp
   stages/batch.hpp
   stages/batch_by_cost.hpp
   stages/bucket_by_length.hpp
   stages/cache.hpp
+  stages/chain.hpp
   stages/collect.hpp
+  stages/combine.hpp
   stages/count.hpp
   stages/cycle.hpp
   stages/dedup.hpp
@@ -20,6 +23,7 @@ penstock_room(stages USES sources HEADERS
   stages/gather.hpp
   stages/inspect.hpp
   stages/last.hpp
+  stages/interleave.hpp
   stages/map.hpp
   stages/map_keyed.hpp
   stages/scan.hpp
@@ -37,4 +41,5 @@ penstock_room(stages USES sources HEADERS
   stages/window.hpp
   stages/world_bounds.hpp
   stages/write_to.hpp
+  stages/zip.hpp
 )

@@ -18,11 +18,14 @@
 #include <penstock/sources/shuffle_shards.hpp>
 #include <penstock/sources/split_by_rank.hpp>
 
+#include <penstock/stages/alternate.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/batch_by_cost.hpp>
 #include <penstock/stages/bucket_by_length.hpp>
 #include <penstock/stages/cache.hpp>
+#include <penstock/stages/chain.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/combine.hpp>
 #include <penstock/stages/count.hpp>
 #include <penstock/stages/cycle.hpp>
 #include <penstock/stages/dedup.hpp>
@@ -35,6 +38,7 @@
 #include <penstock/stages/for_each.hpp>
 #include <penstock/stages/inspect.hpp>
 #include <penstock/stages/last.hpp>
+#include <penstock/stages/interleave.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/map_keyed.hpp>
 #include <penstock/stages/scan.hpp>
@@ -51,6 +55,7 @@
 #include <penstock/stages/watch.hpp>
 #include <penstock/stages/window.hpp>
 #include <penstock/stages/write_to.hpp>
+#include <penstock/stages/zip.hpp>
 
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>

@@ -1,0 +1,128 @@
+#include <penstock/stages/zip.hpp>
+
+#include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/collect.hpp>
+#include <penstock/stages/filter.hpp>
+#include <penstock/stages/map.hpp>
+#include <support/battery.hpp>
+#include <support/branches.hpp>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+namespace test = penstock::test;
+
+namespace {
+std::string pair_text(auto const& item) {
+    if constexpr (ps::is_keyed<std::remove_cvref_t<decltype(item)>>) return pair_text(item.value);
+    else return std::apply([](auto const&... one) { return ((test::shown{}(one) + ' ') + ...); }, item);
+}
+struct shown_pair {
+    template <class Item>
+    std::string operator()(Item const& item) const {
+        if constexpr (requires { item.size(); }) return test::shown{}(item);
+        else return pair_text(item);
+    }
+};
+}  // namespace
+
+TEST_CASE("zip: stage contract", "[unit][zip]") {
+    test::battery(test::stage_case{
+        .name = "zip(source, many items, many items)",
+        .make = [](auto src) {
+            auto b = test::beside(src, 3000), c = test::beside(src, 3000);
+            return ps::zip(std::move(src), std::move(b), std::move(c));
+        },
+        .model = [](std::vector<int> const& in) {
+            std::vector<std::tuple<int, int, int>> out;
+            for (int i : in) out.emplace_back(i, i + 5000, i + 5000);  // the partners of an item that failed are gone as well
+            return out;
+        },
+        .show = shown_pair{},
+    });
+}
+
+TEST_CASE("zip: stage contract as a stage, the source last", "[unit][zip]") {
+    test::battery(test::stage_case{
+        .name = "many items | zip(source)",
+        .make = [](auto src) {
+            auto a = test::beside(src, 3000);
+            return std::move(a) | ps::zip(std::move(src));
+        },
+        .model = [](std::vector<int> const& in) {
+            std::vector<std::tuple<int, int>> out;
+            for (int i : in) out.emplace_back(i + 5000, i);
+            return out;
+        },
+        .show = shown_pair{},
+    });
+}
+
+TEST_CASE("zip: the example", "[unit][zip]") {
+    using namespace ps;
+    // clang-format off
+    auto p =
+    // example-begin zip
+    zip(range(3), from_vector<char>({'a', 'b'}))    // (0, a) (1, b)
+    // example-end
+    ;
+    // clang-format on
+    auto const got = std::move(p) | collect();
+    CHECK(got == std::vector<std::tuple<std::int64_t, char>>{{0, 'a'}, {1, 'b'}});
+}
+
+TEST_CASE("zip: identity is that of the first keyed source, covers are those of all", "[unit][zip]") {
+    auto p = ps::zip(ps::range(9), test::keyed_source(5), test::keyed_source(4) | ps::filter([](int i) { return i != 0; }));
+    auto const item = p.next();
+    REQUIRE(item);
+    CHECK(item->id == 0);
+    CHECK(item->key == "k0");
+    CHECK(item->cover.count() == 3);  // its own, the partner's, and the one that the filter dropped before that
+    CHECK(item->value == std::tuple<std::int64_t, int, int>{0, 0, 1});
+}
+
+TEST_CASE("zip: an item that fails takes its partners with it, and their covers go with the next tuple", "[unit][zip]") {
+    auto p = ps::zip(test::keyed_source(6, {}, {1}), test::keyed_source(6, {}, {1, 2, 5}), test::keyed_source(6, {}, {2, 4}));
+    std::vector<std::string> events;
+    std::vector<std::uint64_t> covers;
+    while (true) {
+        try {
+            auto item = p.next();
+            if (!item) break;
+            events.push_back(pair_text(item->value));
+            covers.push_back(item->cover.count());
+        } catch (ps::stage_error const& e) {
+            events.push_back(e.where.key);
+        }
+    }
+    CHECK(events == std::vector<std::string>{"0 0 0 ", "k1", "k1", "k2", "k2", "3 3 3 ", "k4", "k5"});
+    CHECK(covers == std::vector<std::uint64_t>{3, 1 + 1 + 3});  // a failed item's own cover is the source's to hand on
+    CHECK(p.trailing().count() == 2 + 2);
+    CHECK(p.trailing().empty());
+}
+
+TEST_CASE("zip: resume at every position with errors in all sources", "[unit][zip]") {
+    CHECK(test::resume_differs([] { return ps::zip(test::keyed_source(6, {}, {1}), test::keyed_source(7, {}, {1, 2, 5}), test::keyed_source(8, {}, {2, 4})); }, 2, 100, shown_pair{}) == "");
+}
+
+TEST_CASE("zip: nothing is pulled after the end, and the item that found no partner is handed on as a cover", "[unit][zip]") {
+    test::ints a{.n = 5}, b{.n = 2};
+    auto p = ps::zip(test::by_ref(a), test::by_ref(b));
+    while (p.next()) {}
+    CHECK_FALSE(p.next());
+    CHECK(a.pulls == 3);
+    CHECK(b.pulls == 3);
+    auto q = ps::zip(test::keyed_source(5), ps::range(2));
+    while (q.next()) {}
+    CHECK(q.trailing().count() == 1);
+}
+
+TEST_CASE("zip: world_max and hint are the smallest", "[unit][zip]") {
+    auto p = ps::zip(test::keyed_source(10, {0, 3}), test::keyed_source(7, {0, 3}));
+    CHECK(p.world_max() == 3u);
+    CHECK(p.hint() == ps::size_hint{2, 2});
+    CHECK(p.next());
+    CHECK(p.hint() == ps::size_hint{1, 1});
+    CHECK((ps::zip(ps::range(3), ps::range(5) | ps::filter([](auto) { return true; }))).hint() == ps::size_hint{0, 3});
+}

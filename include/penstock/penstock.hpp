@@ -40,6 +40,7 @@
 #include <penstock/stages/scan.hpp>
 #include <penstock/stages/max_by.hpp>
 #include <penstock/stages/min_by.hpp>
+#include <penstock/stages/on_error.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/steer.hpp>
 #include <penstock/stages/skip.hpp>

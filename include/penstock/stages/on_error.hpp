@@ -37,6 +37,20 @@ namespace detail {
 struct tell_nobody {
     void operator()(stage_error const&) const {}
 };
+
+/// Whether a user's function failed for what will fail the next items too: a wrong configuration or state, no memory, the operating system.
+inline bool beyond_one_item(std::exception const& e) {
+    bool const is_stage_error = dynamic_cast<stage_error const*>(&e) != nullptr;
+    if (!is_stage_error && dynamic_cast<error const*>(&e)) return true;
+    if (dynamic_cast<std::bad_alloc const*>(&e) || dynamic_cast<std::system_error const*>(&e)) return true;
+    try {
+        std::rethrow_if_nested(e);
+    } catch (std::exception const& cause) {
+        return beyond_one_item(cause);
+    } catch (...) {
+    }
+    return false;
+}
 }  // namespace detail
 
 template <class S, class F>
@@ -134,19 +148,13 @@ private:
             throw;
         } catch (stage_error const& e) {
             judge(e);
-        } catch (error const&) {  // a wrong configuration or state stays wrong for every item
-            throw;
-        } catch (std::bad_alloc const&) {
-            throw;
-        } catch (std::system_error const&) {  // the operating system refused
-            throw;
         } catch (std::exception const& e) {
-            if (!user_) throw;
+            if (!user_ || detail::beyond_one_item(e)) throw;
             judge(stage_error("function", fault::user, {}, e.what()));
         }
     }
     void judge(stage_error const& e) {
-        bool const ours = e.kind == fault::content || (user_ && e.kind == fault::user);
+        bool const ours = e.kind == fault::content || (user_ && e.kind == fault::user && !detail::beyond_one_item(e));
         if (!ours || e.stage == name) throw;  // another on_error that has given up is not to be silenced
         if constexpr (decides)
             if (f_(e) == action::raise) throw;
@@ -201,20 +209,16 @@ auto on_error(skips o = {}, F f = {}) {
     constexpr auto hint = "\n  HINT: leave the stage out to skip nothing";
     if (o.total < 1) throw config_error(message("on_error(total): total must be >= 1, got ", o.total, hint));
     if (o.in_a_row < 1) throw config_error(message("on_error(in_a_row): in_a_row must be >= 1, got ", o.in_a_row, hint));
-    return stage([o, f = std::move(f)]<class S>(S input) mutable {
-        static_assert(source<S>, "on_error works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
-        else {
-            constexpr bool ok = [] {
-                if constexpr (std::invocable<F&, stage_error const&>) {
-                    using result = std::invoke_result_t<F&, stage_error const&>;
-                    return std::is_void_v<result> || std::same_as<result, action>;
-                } else return false;
-            }();
-            static_assert(ok, "on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise");
-            if constexpr (ok) return on_error_stage<S, F>(std::move(input), o, std::move(f));
-            else return broken_chain{};
-        }
+    return stage("on_error", [o, f = std::move(f)]<class S>(S input) mutable {
+        constexpr bool ok = [] {
+            if constexpr (std::invocable<F&, stage_error const&>) {
+                using result = std::invoke_result_t<F&, stage_error const&>;
+                return std::is_void_v<result> || std::same_as<result, action>;
+            } else return false;
+        }();
+        static_assert(ok, "on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise");
+        if constexpr (ok) return on_error_stage<S, F>(std::move(input), o, std::move(f));
+        else return broken_chain{};
     });
 }
 template <class F>

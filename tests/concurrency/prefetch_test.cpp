@@ -4,6 +4,7 @@
 
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/map.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -326,6 +327,61 @@ TEST_CASE("prefetch: reset and load in the middle start anew, wherever the threa
     p.load(at29);
     CHECK(rest(p) == upto(29'029, 29'050));
     CHECK_FALSE(w.overlapped);
+}
+
+namespace {
+/// Multiplies by a value that the test changes meanwhile.
+auto times(std::atomic<std::uint64_t>& factor) {
+    return ps::map([&factor](std::uint64_t i) { return i * factor; });
+}
+}  // namespace
+
+TEST_CASE("prefetch: told to forget what is ahead, it makes the next item anew, at every position and depth", "[unit][prefetch]") {
+    ps::executor pool(2);
+    for (int items : {1, 4, 64})
+        for (bool twice : {false, true})
+            for (std::uint64_t k : {0u, 1u, 7u, 30u, 39u, 40u}) {
+                test::watch w;
+                w.before = [](std::uint64_t i) {
+                    if (i == 20) throw std::runtime_error("20");  // made again, it fails again, and is counted once
+                };
+                std::atomic<std::uint64_t> factor{1};
+                auto const check = [&](auto p) {
+                    auto const pull = [&]() -> std::uint64_t {
+                        try {
+                            return p.next().value();
+                        } catch (std::runtime_error const&) {
+                            return 20 * factor;
+                        }
+                    };
+                    for (std::uint64_t i = 0; i != k; ++i) CHECK(pull() == i);
+                    test::eventually([&] { return w.pulls > k || items == 1 || k == 0; });  // some are ahead
+                    factor = 1000;
+                    p.inner().rewind_to_consumer();
+                    auto const here = p.save();
+                    for (std::uint64_t i = k; i != 40; ++i) CHECK(pull() == 1000 * i);
+                    CHECK_FALSE(p.next());
+                    CHECK(p.hint() == ps::size_hint{0, 0});
+                    p.load(here);
+                    for (std::uint64_t i = k; i != 40; ++i) CHECK(pull() == 1000 * i);
+                    CHECK_FALSE(w.overlapped);
+                };
+                auto p = pipe(w, 40) | times(factor) | ps::prefetch({.items = items, .executor = &pool});
+                if (twice) check(std::move(p) | ps::prefetch({.items = 3, .executor = &pool}));
+                else check(std::move(p));
+            }
+}
+
+TEST_CASE("prefetch: forgetting again and again loses and repeats nothing", "[unit][prefetch]") {
+    ps::executor pool(1);
+    test::watch w;
+    auto p = pipe(w, 100) | ps::prefetch({.items = 20, .executor = &pool});
+    for (std::uint64_t i = 0; i != 100; ++i) {
+        if (i % 3 == 0) p.inner().rewind_to_consumer();
+        CHECK(p.next() == i);
+    }
+    p.inner().rewind_to_consumer();
+    CHECK_FALSE(p.next());
 }
 
 TEST_CASE("prefetch: hint brackets what is left, world_max stays", "[unit][prefetch]") {

@@ -61,9 +61,8 @@ public:
         auto item = std::exchange(ring_[out_], std::nullopt);
         if (++out_ == capacity_) out_ = 0;
         if (at + 1 - released_ >= every_) release(at + 1);
-        taken_.store(at + 1, std::memory_order_release);  // the slot is the turn's
-        // busy_ is looked at without order: if a turn ends just now we ask for the next one an item later, or when the ring is empty
-        if (made_seen_ - (at + 1) <= half_ && !busy_.load(std::memory_order_relaxed)) ask_for_turn(at + 1);
+        if (made_seen_ - (at + 1) > half_) taken_.store(at + 1, std::memory_order_release);  // the slot is the turn's
+        else leave_room(at + 1);
         if (!item) throw_failure();
         ++items_;
         return item;
@@ -242,8 +241,13 @@ private:
         }
         std::rethrow_exception(first);
     }
-    /// No turn is asked for: if half of the ring is empty, asks for one.
-    void ask_for_turn(std::uint64_t taken) {
+    /// Half of the ring may be empty, as far as we know: if it is, and no turn is asked for, asks for one.
+    void leave_room(std::uint64_t taken) {
+        taken_ = taken;  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
+        if (busy_) {
+            if (taken % 16 == 0) made_seen_ = made_.load(std::memory_order_acquire);  // not for every item: the turn is writing it
+            return;
+        }
         made_seen_ = made_.load(std::memory_order_acquire);
         if (made_seen_ - taken > half_ || ended_.load(std::memory_order_relaxed) || busy_.exchange(true)) return;
         wait_out_ns_ += since(filled_);

@@ -60,6 +60,7 @@
 #include <penstock/formats/read_idx.hpp>
 #endif
 #if __has_include(<boost/asio/thread_pool.hpp>)
+#include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/concurrency/prefetch.hpp>
 #endif
 #if __has_include(<jpeglib.h>) && __has_include(<spng.h>)

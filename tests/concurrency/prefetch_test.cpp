@@ -4,6 +4,7 @@
 
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/filter.hpp>
 #include <penstock/stages/map.hpp>
 
 #include <algorithm>
@@ -458,6 +459,20 @@ TEST_CASE("prefetch: moves while it works, items that only move too", "[unit][pr
     auto q = std::move(p);
     for (int i = 29; i != 0; --i) CHECK(q.next().value().number == i);
     CHECK_FALSE(q.next());
+}
+
+TEST_CASE("prefetch: positions dropped before it arrive behind it, those after the last item too", "[unit][prefetch]") {
+    ps::executor pool(1);
+    for (int items : {1, 3, 40}) {
+        auto p = test::keyed_source(12) | ps::filter([](int i) { return i % 4 == 1; }) | ps::prefetch({.items = items, .executor = &pool}) |
+                 ps::prefetch({.items = 2, .executor = &pool});
+        std::uint64_t covered = 0;
+        CHECK(p.trailing().empty());
+        while (auto i = p.next()) covered += i->cover.count();
+        CHECK(covered == 10);
+        CHECK(p.trailing().count() == 2);
+        CHECK(p.trailing().empty());
+    }
 }
 
 TEST_CASE("prefetch: a wrong depth is named", "[unit][prefetch]") {

@@ -60,6 +60,11 @@ public:
     {
         return ahead_->world_max();
     }
+    cover trailing()
+        requires dropping<S>
+    {
+        return ahead_->trailing();
+    }
     void attach(std::stop_token token)
         requires stoppable<S>
     {

@@ -117,6 +117,15 @@ public:
     {
         return started_ ? world_max_ : up_.world_max();
     }
+    /// Positions that the source dropped after its last item; nothing before its end.
+    cover trailing()
+        requires dropping<S>
+    {
+        if (!ended_ || taken_ != made_) return {};
+        std::unique_lock hold(lock_);
+        changed_.wait(hold, [&] { return !busy_; });  // the turn that found the end may be looking at the source's statistics
+        return up_.trailing();
+    }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>
@@ -160,7 +169,7 @@ private:
     // ---- the turn ----
 
     void run() noexcept override {
-        while (work(chunk_) && !pool_->wanted()) {}
+        while (work(chunk_)) {}
     }
 
     /// Makes at most `most` items. True if there is more to do and the turn is still the caller's: nobody else waits for his thread.

@@ -128,19 +128,6 @@ TEST_CASE("parallel_map: several threads are inside f, never more than asked for
     }
 }
 
-TEST_CASE("parallel_map: a cheap f runs on the consumer, a dear one wakes helpers", "[unit][parallel_map]") {
-    ps::executor pool(2);
-    std::atomic<int> elsewhere{0};
-    auto const me = std::this_thread::get_id();
-    auto f = [&](std::int64_t i) {
-        if (std::this_thread::get_id() != me) ++elsewhere;
-        return i;
-    };
-    auto p = ps::range(20'000) | ps::parallel_map(f, {.executor = &pool});
-    while (p.next()) {}
-    CHECK(elsewhere < 10'000);
-}
-
 TEST_CASE("parallel_map: pulls no further than its window, and the source from one thread", "[unit][parallel_map]") {
     ps::executor pool(2);
     for (int window : {1, 7, 32}) {

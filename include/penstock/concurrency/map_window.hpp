@@ -39,7 +39,7 @@ template <source S, class F>
 class map_window {
     using clock = std::chrono::steady_clock;
     using input = typename S::item_type;
-    static constexpr std::uint64_t chunk_ns = 50'000, worth_waking_ns = 10'000;
+    static constexpr std::uint64_t chunk_ns = 100'000, worth_waking_ns = 10'000;
 
 public:
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::invoke_result_t<F const&, penstock::value_of<input>>>()));

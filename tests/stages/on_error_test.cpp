@@ -19,8 +19,6 @@ namespace ps = penstock;
 namespace test = penstock::test;
 
 namespace {
-using tests_own = std::vector<std::int64_t>;
-
 /// Throws for the items that bad(number) says, as a stage does: the item is lost, its positions are in the error.
 template <class S>
 struct failing_stage : ps::stage_over<S> {
@@ -112,7 +110,7 @@ TEST_CASE("on_error: the example", "[unit][on_error]") {
     // example-end
     | collect();
     // clang-format on
-    CHECK(got == tests_own{0, 1, 3});
+    CHECK(got == std::vector<std::int64_t>{0, 1, 3});
 }
 
 TEST_CASE("on_error: functions that own something", "[unit][on_error]") {
@@ -176,6 +174,8 @@ TEST_CASE("on_error: world_max stays, and batch yields the number that it promis
     }
     auto p = test::keyed_source(10) | failing(third) | ps::on_error();
     CHECK(p.hint() == ps::size_hint{0, 10});
+    auto q = ps::range(10) | ps::map([](auto i) { return i; }) | ps::on_error();
+    CHECK_FALSE(ps::world_min(q.inner()));
 }
 
 TEST_CASE("on_error: one more than .total is an error that names the last ones", "[unit][on_error]") {

@@ -3,6 +3,7 @@
 
 #include <penstock/concurrency/map_window.hpp>  // defines: detail::map_window, executor
 #include <penstock/core/stage.hpp>              // defines: stage, broken_chain, config_error, message
+#include <penstock/stages/world_bounds.hpp>     // defines: world_min
 
 #include <concepts>
 #include <cstddef>
@@ -64,6 +65,11 @@ public:
         requires planned<S>
     {
         return window_->up().world_max();
+    }
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
+    {
+        return penstock::world_min(window_->up());
     }
     cover trailing()
         requires dropping<S>

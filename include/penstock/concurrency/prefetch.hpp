@@ -60,10 +60,10 @@ public:
     {
         return ahead_->world_max();
     }
-    cover trailing()
-        requires dropping<S>
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
     {
-        return ahead_->trailing();
+        return ahead_->world_min();
     }
     void attach(std::stop_token token)
         requires stoppable<S>

@@ -5,6 +5,7 @@
 #include <penstock/core/replay.hpp>           // defines: replay
 #include <penstock/core/source.hpp>           // defines: source and its optional members, attach
 #include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
+#include <penstock/stages/world_bounds.hpp>   // defines: world_min
 
 #include <algorithm>
 #include <atomic>
@@ -117,14 +118,10 @@ public:
     {
         return started_ ? world_max_ : up_.world_max();
     }
-    /// Positions that the source dropped after its last item; nothing before its end.
-    cover trailing()
-        requires dropping<S>
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
     {
-        if (!ended_ || taken_ != made_) return {};
-        std::unique_lock hold(lock_);
-        changed_.wait(hold, [&] { return !busy_; });  // the turn that found the end may be looking at the source's statistics
-        return up_.trailing();
+        return started_ ? world_min_ : penstock::world_min(up_);
     }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
@@ -298,7 +295,7 @@ private:
         if (!pool_) pool_ = &executor::process();
         if (ring_.empty()) ring_ = std::vector<std::optional<item_type>>(capacity_);
         if constexpr (hinted<S>) hint_ = up_.hint();
-        if constexpr (planned<S>) world_max_ = up_.world_max();
+        if constexpr (planned<S>) world_max_ = up_.world_max(), world_min_ = penstock::world_min(up_);
         items_before_ = items_;
         errors_before_ = errors_;
         started_ = true;
@@ -348,8 +345,8 @@ private:
     std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
-    size_hint hint_{};  // these two: before the first turn
-    std::optional<std::uint64_t> world_max_{};
+    size_hint hint_{};  // these three: before the first turn
+    std::optional<std::uint64_t> world_max_{}, world_min_{};
 
     // of both; what one of them writes per item on a cache line of its own
     alignas(64) std::atomic<std::uint64_t> made_{0};

@@ -102,6 +102,11 @@ public:
     {
         return {0, this->up.hint().upper};
     }
+    std::optional<std::uint64_t> world_max() const  // written here, so that world_min ends: a rank may skip more than another
+        requires planned<S>
+    {
+        return this->up.world_max();
+    }
     penstock::cover trailing() {
         auto all = dropped_.take();
         all.add(penstock::trailing(this->up));

@@ -427,8 +427,10 @@ TEST_CASE("parallel_map: batch and world_max behind it", "[unit][parallel_map]")
     CHECK(p.hint() == ps::size_hint{5, 5});
     CHECK(p.next()->value == 0);
     CHECK(p.hint() == ps::size_hint{4, 4});
-    auto b = std::move(p) | ps::batch(3);
-    CHECK(b.next()->items == std::vector{0, 2, 4});  // another pipeline: from the start
+    auto b = test::keyed_source(10, {0, 2}) | ps::parallel_map([](int i) { return 2 * i; }, {.executor = &pool}) | ps::batch(3);
+    CHECK(b.next()->items == std::vector{0, 2, 4});
+    CHECK(b.next()->items == std::vector{6, 8});
+    CHECK_FALSE(b.next());
 }
 
 TEST_CASE("parallel_map: tells what it did", "[unit][parallel_map]") {

@@ -4,6 +4,8 @@ find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
   penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
     concurrency/executor.hpp
+    concurrency/map_window.hpp
+    concurrency/parallel_map.hpp
     concurrency/prefetch.hpp
     concurrency/read_ahead.hpp
   )

@@ -29,6 +29,7 @@ penstock_room(stages USES sources HEADERS
   stages/scan.hpp
   stages/max_by.hpp
   stages/min_by.hpp
+  stages/on_error.hpp
   stages/shuffle.hpp
   stages/steer.hpp
   stages/skip.hpp

@@ -44,6 +44,7 @@
 #include <penstock/stages/scan.hpp>
 #include <penstock/stages/max_by.hpp>
 #include <penstock/stages/min_by.hpp>
+#include <penstock/stages/on_error.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/steer.hpp>
 #include <penstock/stages/skip.hpp>
@@ -64,6 +65,7 @@
 #include <penstock/formats/read_idx.hpp>
 #endif
 #if __has_include(<boost/asio/thread_pool.hpp>)
+#include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/concurrency/prefetch.hpp>
 #endif
 #if __has_include(<jpeglib.h>) && __has_include(<spng.h>)

@@ -4,6 +4,8 @@
 
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/filter.hpp>
+#include <penstock/stages/map.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -328,6 +330,61 @@ TEST_CASE("prefetch: reset and load in the middle start anew, wherever the threa
     CHECK_FALSE(w.overlapped);
 }
 
+namespace {
+/// Multiplies by a value that the test changes meanwhile.
+auto times(std::atomic<std::uint64_t>& factor) {
+    return ps::map([&factor](std::uint64_t i) { return i * factor; });
+}
+}  // namespace
+
+TEST_CASE("prefetch: told to forget what is ahead, it makes the next item anew, at every position and depth", "[unit][prefetch]") {
+    ps::executor pool(2);
+    for (int items : {1, 4, 64})
+        for (bool twice : {false, true})
+            for (std::uint64_t k : {0u, 1u, 7u, 30u, 39u, 40u}) {
+                test::watch w;
+                w.before = [](std::uint64_t i) {
+                    if (i == 20) throw std::runtime_error("20");  // made again, it fails again, and is counted once
+                };
+                std::atomic<std::uint64_t> factor{1};
+                auto const check = [&](auto p) {
+                    auto const pull = [&]() -> std::uint64_t {
+                        try {
+                            return p.next().value();
+                        } catch (std::runtime_error const&) {
+                            return 20 * factor;
+                        }
+                    };
+                    for (std::uint64_t i = 0; i != k; ++i) CHECK(pull() == i);
+                    test::eventually([&] { return w.pulls > k || items == 1 || k == 0; });  // some are ahead
+                    factor = 1000;
+                    p.inner().rewind_to_consumer();
+                    auto const here = p.save();
+                    for (std::uint64_t i = k; i != 40; ++i) CHECK(pull() == 1000 * i);
+                    CHECK_FALSE(p.next());
+                    CHECK(p.hint() == ps::size_hint{0, 0});
+                    p.load(here);
+                    for (std::uint64_t i = k; i != 40; ++i) CHECK(pull() == 1000 * i);
+                    CHECK_FALSE(w.overlapped);
+                };
+                auto p = pipe(w, 40) | times(factor) | ps::prefetch({.items = items, .executor = &pool});
+                if (twice) check(std::move(p) | ps::prefetch({.items = 3, .executor = &pool}));
+                else check(std::move(p));
+            }
+}
+
+TEST_CASE("prefetch: forgetting again and again loses and repeats nothing", "[unit][prefetch]") {
+    ps::executor pool(1);
+    test::watch w;
+    auto p = pipe(w, 100) | ps::prefetch({.items = 20, .executor = &pool});
+    for (std::uint64_t i = 0; i != 100; ++i) {
+        if (i % 3 == 0) p.inner().rewind_to_consumer();
+        CHECK(p.next() == i);
+    }
+    p.inner().rewind_to_consumer();
+    CHECK_FALSE(p.next());
+}
+
 TEST_CASE("prefetch: hint brackets what is left, world_max stays", "[unit][prefetch]") {
     ps::executor pool(1);
     test::watch w;
@@ -402,6 +459,20 @@ TEST_CASE("prefetch: moves while it works, items that only move too", "[unit][pr
     auto q = std::move(p);
     for (int i = 29; i != 0; --i) CHECK(q.next().value().number == i);
     CHECK_FALSE(q.next());
+}
+
+TEST_CASE("prefetch: positions dropped before it arrive behind it, those after the last item too", "[unit][prefetch]") {
+    ps::executor pool(1);
+    for (int items : {1, 3, 40}) {
+        auto p = test::keyed_source(12) | ps::filter([](int i) { return i % 4 == 1; }) | ps::prefetch({.items = items, .executor = &pool}) |
+                 ps::prefetch({.items = 2, .executor = &pool});
+        std::uint64_t covered = 0;
+        CHECK(p.trailing().empty());
+        while (auto i = p.next()) covered += i->cover.count();
+        CHECK(covered == 10);
+        CHECK(p.trailing().count() == 2);
+        CHECK(p.trailing().empty());
+    }
 }
 
 TEST_CASE("prefetch: a wrong depth is named", "[unit][prefetch]") {

@@ -7,6 +7,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstddef>
 #include <cstdlib>
@@ -17,6 +18,21 @@
 #include <utility>
 
 namespace penstock {
+
+namespace detail {
+
+/// Tells the processor that this thread is spinning; some ten nanoseconds.
+inline void spin_pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+/// How often to look before sleeping: some microseconds, about what sleeping and being woken costs.
+inline constexpr int spins_before_sleep = 256;
+
+}  // namespace detail
 
 /// A fixed number of threads and a queue of tasks, oldest first. Stages use the process's one unless they are given another.
 ///
@@ -83,6 +99,8 @@ public:
     }
 
     unsigned threads() const { return threads_; }
+    /// Whether a task is queued: a long one then queues itself behind it instead of going on. No order is implied; the answer may be old.
+    bool wanted() const noexcept { return queued_.load(std::memory_order_relaxed) != 0; }
 
     /// Queues a task that is not queued. It may be running: then another thread may start it again, which the task must allow for.
     void post(task& t) noexcept {
@@ -181,10 +199,12 @@ private:
         return threads;
     }
 
-    /// Runs tasks until none is queued. A thread that leaves has seen the queue empty under the lock, so a later post() sees it gone.
+    /// Runs tasks until none is queued, and none comes for a moment: so two that take turns need not wake each other. A thread that leaves has seen
+    /// the queue empty under the lock, so a later post() sees it gone.
     void drain() {
         while (true) {
             task* t = nullptr;
+            for (int spin = 0; !wanted() && spin != detail::spins_before_sleep; ++spin) detail::spin_pause();
             {
                 std::lock_guard const hold(lock_);
                 t = first_;
@@ -200,6 +220,7 @@ private:
 
     void link(task& t) {
         t.queued_ = true;
+        queued_.fetch_add(1, std::memory_order_relaxed);
         t.before_ = last_;
         t.after_ = nullptr;
         (last_ ? last_->after_ : first_) = &t;
@@ -207,6 +228,7 @@ private:
     }
     void unlink(task& t) {
         t.queued_ = false;
+        queued_.fetch_sub(1, std::memory_order_relaxed);
         (t.before_ ? t.before_->after_ : first_) = t.after_;
         (t.after_ ? t.after_->before_ : last_) = t.before_;
     }
@@ -214,6 +236,7 @@ private:
     std::mutex lock_;  // over the queue and awake_
     task* first_ = nullptr;
     task* last_ = nullptr;
+    std::atomic<unsigned> queued_{0};  // length of the queue; written under the lock, a guess to who reads it without
     unsigned awake_ = 0;  // threads of the pool that were told to drain the queue and have not seen it empty yet
     unsigned threads_;
     spares spares_;  // before the pool: what is left in the pool is given back when it goes

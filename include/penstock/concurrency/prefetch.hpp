@@ -44,6 +44,12 @@ public:
     {
         ahead_->load(r);
     }
+    /// Forgets what is ahead of the consumer, so that a value the stages before it read takes effect from the next item on.
+    void rewind_to_consumer()
+        requires resumable<S>
+    {
+        ahead_->rewind_to_consumer();
+    }
     size_hint hint() const
         requires hinted<S>
     {
@@ -53,6 +59,11 @@ public:
         requires planned<S>
     {
         return ahead_->world_max();
+    }
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
+    {
+        return ahead_->world_min();
     }
     void attach(std::stop_token token)
         requires stoppable<S>

@@ -5,6 +5,7 @@
 #include <penstock/core/replay.hpp>           // defines: replay
 #include <penstock/core/source.hpp>           // defines: source and its optional members, attach
 #include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
+#include <penstock/stages/world_bounds.hpp>   // defines: world_min
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
@@ -31,9 +33,13 @@ namespace penstock::detail {
 /// A turn that fills the ring ends and leaves no trace in the executor; the consumer asks for the next one when half of the ring is empty.
 /// A consumer that finds the ring empty runs the turn himself unless a thread is at it already, one item long, so that nobody ever waits for a
 /// queued task: chains of these finish on an executor of one thread whose thread is busy elsewhere.
+///
+/// Per item nobody reads the clock, takes a lock or looks at a cache line that the other writes: the turn reads the consumer's cursor only when the
+/// ring seems full, the consumer reads that of the turn only when the ring seems empty, and then lets it get ahead for a moment.
 template <source S>
 class read_ahead final : executor::task {
     using clock = std::chrono::steady_clock;
+    static constexpr int spins_to_get_ahead = 32;
 
 public:
     using item_type = typename S::item_type;
@@ -53,17 +59,12 @@ public:
     std::optional<item_type> next() {
         auto const at = taken_.load(std::memory_order_relaxed);
         if (made_seen_ == at && (made_seen_ = made_.load(std::memory_order_acquire)) == at && !wait_for(at)) return std::nullopt;
-        auto& here = ring_[at % capacity_];
-        auto item = std::exchange(here.item, std::nullopt);
-        auto const error = std::exchange(here.error, nullptr);
-        position_ = here.position;
-        if (position_ - released_ >= every_) replay_.release(released_ = position_);
-        if (made_seen_ - (at + 1) > half_) taken_.store(at + 1, std::memory_order_release);
+        auto item = std::exchange(ring_[out_], std::nullopt);
+        if (++out_ == capacity_) out_ = 0;
+        if (at + 1 - released_ >= every_) release(at + 1);
+        if (made_seen_ - (at + 1) > half_) taken_.store(at + 1, std::memory_order_release);  // the slot is the turn's
         else leave_room(at + 1);
-        if (error) {
-            ++errors_;
-            std::rethrow_exception(error);
-        }
+        if (!item) throw_failure();
         ++items_;
         return item;
     }
@@ -77,8 +78,9 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.release(position_);
-        replay_.save(w, up_, position_);  // the source itself only before the first turn, else what a turn left of it
+        auto const position = position_before_ + taken_.load(std::memory_order_relaxed);
+        replay_.release(position);
+        replay_.save(w, up_, position);  // the source itself only before the first turn, else what a turn left of it
     }
     void load(state_reader& r)
         requires resumable<S>
@@ -86,7 +88,19 @@ public:
         clear();
         replay_.load(r, up_);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, item_type&&) {});
-        position_ = released_ = replay_.pulls();
+        position_before_ = replay_.pulls();
+    }
+    /// Forgets what was made and not taken, and places the source where the consumer stands: what it yields from here on is made anew, after whatever
+    /// the caller changed. Costs what a load costs. Waits for the item that is being made.
+    void rewind_to_consumer()
+        requires resumable<S>
+    {
+        if (!started_) return;
+        state here;
+        state_writer w(here);
+        save(w);
+        state_reader r(here);
+        load(r);
     }
     size_hint hint() const
         requires hinted<S>
@@ -103,6 +117,11 @@ public:
         requires planned<S>
     {
         return started_ ? world_max_ : up_.world_max();
+    }
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
+    {
+        return started_ ? world_min_ : penstock::world_min(up_);
     }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
@@ -139,11 +158,6 @@ public:
     }
 
 private:
-    struct slot {
-        std::optional<item_type> item;
-        std::exception_ptr error;
-        std::uint64_t position = 0;  // pulls of the source up to and with this one
-    };
     struct request {
         std::stop_source* source;
         void operator()() const { source->request_stop(); }
@@ -151,11 +165,14 @@ private:
 
     // ---- the turn ----
 
-    void run() noexcept override { work(chunk_); }
+    void run() noexcept override {
+        while (work(chunk_)) {}
+    }
 
-    void work(std::size_t most) noexcept {
+    /// Makes at most `most` items. True if there is more to do and the turn is still the caller's: nobody else waits for his thread.
+    bool work(std::size_t most, bool consumer = false) noexcept {
         auto const from = clock::now();
-        while (most-- != 0 && !stop_ && room()) make_one();
+        while (most-- != 0 && !stop_.load(std::memory_order_relaxed) && room()) make_one();
         auto const to = clock::now();
         busy_ns_.fetch_add(ns(to - from), std::memory_order_relaxed);
 
@@ -165,15 +182,16 @@ private:
             tell();
         }
         if (!stop_ && room()) {
+            if (!consumer && !pool_->wanted()) return true;
             pool_->post(*this);
-            return;
+            return false;
         }
         filled_ = to;
         busy_ = false;
         if (!stop_ && !ended_ && made_ - taken_ <= half_ && !busy_.exchange(true)) pool_->post(*this);  // emptied meanwhile; the consumer saw us busy
         changed_.notify_one();
+        return false;
     }
-    /// The cursor of the consumer is looked at only when the ring would be full by what was last seen: it is on the cache line he writes.
     bool room() {
         auto const made = made_.load(std::memory_order_relaxed);
         if (ended_.load(std::memory_order_relaxed)) return false;
@@ -183,25 +201,25 @@ private:
     }
 
     void make_one() noexcept {
-        auto const at = made_.load(std::memory_order_relaxed);
-        auto& here = ring_[at % capacity_];
         bool end = false;
         try {
-            if (auto item = replay_.pull(up_)) here.item.emplace(std::move(*item));
+            if (auto item = replay_.pull(up_)) ring_[in_].emplace(std::move(*item));
             else end = true;
         } catch (...) {
-            here.error = std::current_exception();
+            std::lock_guard const hold(lock_);
+            failures_.push_back(std::current_exception());  // the slot stays empty: that is how the consumer knows
         }
         if (!end) {
-            here.position = replay_.pulls();
             try {
                 replay_.settle(up_);  // before the item is seen: what save() writes after it does not depend on how far ahead we are
             } catch (...) {           // the next pull tries again, and its failure comes in order
             }
-            made_ = at + 1;
+            if (++in_ == capacity_) in_ = 0;
+            made_.store(made_.load(std::memory_order_relaxed) + 1);
         } else ended_ = true;
         if (!waiting_) return;  // both sequentially consistent: either we see that the consumer waits, or it sees the item
         std::lock_guard const hold(lock_);
+        waiting_ = false;
         changed_.notify_one();
     }
     void tell() noexcept {
@@ -215,12 +233,29 @@ private:
 
     // ---- the consumer ----
 
+    void release(std::uint64_t taken) {
+        released_ = taken;
+        replay_.release(position_before_ + taken);
+    }
+    [[noreturn]] void throw_failure() {
+        ++errors_;
+        std::exception_ptr first;
+        {
+            std::lock_guard const hold(lock_);
+            first = std::move(failures_.front());
+            failures_.pop_front();
+        }
+        std::rethrow_exception(first);
+    }
     /// Half of the ring may be empty, as far as we know: if it is, and no turn is asked for, asks for one.
     void leave_room(std::uint64_t taken) {
         taken_ = taken;  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
-        if (busy_ || ended_.load(std::memory_order_relaxed)) return;
+        if (busy_) {
+            if (taken % 16 == 0) made_seen_ = made_.load(std::memory_order_acquire);  // not for every item: the turn is writing it
+            return;
+        }
         made_seen_ = made_.load(std::memory_order_acquire);
-        if (made_seen_ - taken > half_ || busy_.exchange(true)) return;
+        if (made_seen_ - taken > half_ || ended_.load(std::memory_order_relaxed) || busy_.exchange(true)) return;
         wait_out_ns_ += since(filled_);
         pool_->post(*this);
     }
@@ -231,7 +266,7 @@ private:
         start();
         auto const there = [&] { return made_ != at || ended_; };
         while (!there()) {
-            if (!busy_.exchange(true) || pool_->take_back(*this)) work(1);
+            if (!busy_.exchange(true) || pool_->take_back(*this)) work(1, true);  // no more: the next item may take long, or never come
             else if (!pool_->run_one()) park(there);
         }
         wait_in_ns_ += since(from);
@@ -240,19 +275,27 @@ private:
     /// A thread is in the middle of our turn: it will make an item, or find the end.
     template <class There>
     void park(There there) {
-        for (int spin = 0; spin != 256; ++spin)
-            if (there()) return;
+        for (int spin = 0; spin != spins_before_sleep; ++spin) {
+            if (there()) {  // now and then it gets ahead, so that we do not wait for every single item
+                for (int more = 0; more != spins_to_get_ahead; ++more) spin_pause();
+                return;
+            }
+            for (int i = 0; i != 4; ++i) spin_pause();
+        }
         std::unique_lock hold(lock_);
-        waiting_ = true;
-        changed_.wait(hold, there);
+        while (!there()) {
+            waiting_ = true;
+            if (there()) break;
+            changed_.wait(hold);
+        }
         waiting_ = false;
     }
     void start() {
         if (started_) return;
         if (!pool_) pool_ = &executor::process();
-        if (ring_.empty()) ring_ = std::vector<slot>(capacity_);
+        if (ring_.empty()) ring_ = std::vector<std::optional<item_type>>(capacity_);
         if constexpr (hinted<S>) hint_ = up_.hint();
-        if constexpr (planned<S>) world_max_ = up_.world_max();
+        if constexpr (planned<S>) world_max_ = up_.world_max(), world_min_ = penstock::world_min(up_);
         items_before_ = items_;
         errors_before_ = errors_;
         started_ = true;
@@ -275,11 +318,10 @@ private:
         join();
         stop_ = started_ = ended_ = false;
         made_ = taken_ = made_seen_ = taken_seen_ = 0;
-        position_ = released_ = 0;
-        for (auto& s : ring_) {
-            s.item.reset();
-            s.error = nullptr;
-        }
+        position_before_ = released_ = 0;
+        in_ = out_ = 0;
+        for (auto& item : ring_) item.reset();
+        failures_.clear();
         replay_.reset();
     }
 
@@ -291,31 +333,34 @@ private:
     std::size_t capacity_, half_, chunk_;
     std::uint64_t every_;  // pulls from one snapshot of the source to the next
     executor* pool_;
-    std::vector<slot> ring_;
+    std::vector<std::optional<item_type>> ring_;  // an empty slot among those that are made: a failure
     std::stop_source stop_reads_;
     std::optional<std::stop_callback<request>> on_stop_;  // after what it stops
     mutable replay<S, std::mutex> replay_;                // release() changes no answer
 
     // of the consumer
     bool started_ = false;
-    std::uint64_t made_seen_ = 0;                // made_ when he looked last; never more than it is
-    std::uint64_t position_ = 0, released_ = 0;  // pulls of the source that the delivered items stand for
+    std::size_t out_ = 0;                                 // slot of the next item
+    std::uint64_t made_seen_ = 0;                         // made_ when he looked last; never more than it is
+    std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
-    size_hint hint_{};  // these two: before the first turn
-    std::optional<std::uint64_t> world_max_{};
+    size_hint hint_{};  // these three: before the first turn
+    std::optional<std::uint64_t> world_max_{}, world_min_{};
 
-    // of both; each cursor on a cache line of its own
+    // of both; what one of them writes per item on a cache line of its own
     alignas(64) std::atomic<std::uint64_t> made_{0};
-    std::atomic<bool> ended_{false};
     std::uint64_t taken_seen_ = 0;  // of the turn: taken_ when it looked last; never more than it is
+    std::size_t in_ = 0;            // of the turn: slot of the next item
     alignas(64) std::atomic<std::uint64_t> taken_{0};
+    alignas(64) std::atomic<bool> busy_{false};  // these four are written rarely and read by both per item
     std::atomic<bool> waiting_{false};
-    alignas(64) std::atomic<bool> busy_{false};
+    std::atomic<bool> ended_{false};
     std::atomic<bool> stop_{false};
-    std::atomic<std::uint64_t> busy_ns_{0};
+    alignas(64) std::atomic<std::uint64_t> busy_ns_{0};
     mutable std::mutex lock_;  // orders the end of a turn, parking and stopping
     std::condition_variable changed_;
+    std::deque<std::exception_ptr> failures_;  // of the ring, in order; under the lock
     clock::time_point filled_{}, told_at_{};  // written under the lock or while no turn is asked for
     stats_report told_;                       // what the stages before said last; under the lock
 };

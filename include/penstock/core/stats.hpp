@@ -11,6 +11,7 @@ namespace penstock {
 /// Counters of one stage since it was built. Times in nanoseconds, summed over its threads; taken per batch or chunk, never per element.
 struct stage_stats {
     std::string name;
+    std::string note{};             ///< what else there is to say, e.g. the last failures; lines, or empty
     std::uint64_t items = 0;
     std::uint64_t bytes = 0;
     std::uint64_t errors = 0;       ///< failures it threw or skipped

@@ -1,0 +1,390 @@
+// Implements: detail::map_window, a window of items that several threads work on and one consumer takes out: what parallel_map is made of.
+#pragma once
+
+#include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task, spin_pause
+#include <penstock/core/blame.hpp>            // defines: blame
+#include <penstock/core/keyed.hpp>            // defines: is_keyed, value_of, rewrap
+#include <penstock/core/replay.hpp>           // defines: replay
+#include <penstock/core/source.hpp>           // defines: source and its optional members
+#include <penstock/core/stats.hpp>            // defines: stats_report, collect_stats
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace penstock::detail {
+
+/// The items of S between the oldest that was not delivered and the newest that was pulled, at most `window`, and what f made of them.
+///
+/// The consumer alone pulls S, cuts what came into chunks and publishes those by number; whoever has time *claims* the oldest one that nobody has
+/// and works it off: helpers, which are leaf tasks of the executor and never wait, and the consumer while his item is not ready. So he never waits for a
+/// queued task, but only for a thread that is inside f, and everything ends on an executor of one thread, or with all its threads busy.
+///
+/// A chunk and its cells belong to the consumer until `published_` passes it, then to who claims it, and to the consumer again once it is `done`.
+/// Cells are found by the number of their pull, chunks by their own, both modulo the window. A chunk holds about `chunk_ns` of work, so that threads
+/// meet rarely, and helpers are woken only for more work than waking costs: a trivial f runs on the consumer.
+template <source S, class F>
+class map_window {
+    using clock = std::chrono::steady_clock;
+    using input = typename S::item_type;
+    static constexpr std::uint64_t chunk_ns = 100'000, worth_waking_ns = 10'000;
+
+public:
+    using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::invoke_result_t<F const&, penstock::value_of<input>>>()));
+
+    map_window(S before, F f, std::size_t threads, std::size_t window, bool ordered, executor* pool)
+        : up_(std::move(before)), f_(std::move(f)), threads_(threads), window_(window), ordered_(ordered), pool_(pool),
+          replay_("parallel_map", window != 0 && window <= 16 ? 1 : 64) {}
+    map_window(map_window const&) = delete;
+    ~map_window() { stop_helpers(); }
+
+    std::optional<item_type> next() {
+        while (true) {
+            while (now_) {
+                auto& here = cells_[now_at_];
+                if (++now_at_ == window_) now_at_ = 0;
+                auto const error = std::exchange(here.error, nullptr);
+                auto item = std::exchange(here.out, std::nullopt);
+                if (++now_->taken == now_->count) now_ = nullptr;
+                held_ -= std::exchange(here.counted, false);
+                if (error) {
+                    ++errors_;
+                    std::rethrow_exception(error);
+                }
+                if (!item) continue;  // delivered before the load that brought it back
+                ++items_;
+                return item;
+            }
+            if (!advance()) return std::nullopt;
+        }
+    }
+    /// Passes over items that f was not asked about yet without asking it.
+    bool discard() {
+        if (now_ || head_ != published_.load(std::memory_order_relaxed) || !passed_.empty()) return next().has_value();
+        if (ended_) return false;
+        replay_.release(replay_.pulls());
+        ended_ = !replay_.pull(up_).has_value();
+        return !ended_;
+    }
+
+    void reset(epoch e) {
+        clear();
+        up_.reset(e);
+        replay_.reset();
+    }
+    void save(state_writer& w) const {
+        auto const oldest = oldest_held();
+        replay_.release(oldest);
+        replay_.save(w, up_, oldest);
+        auto record = w.stage("parallel_map", 1);
+        std::vector<std::uint64_t> delivered((replay_.pulls() - oldest + 63) / 64);
+        for (auto at = oldest; at != replay_.pulls(); ++at) delivered[(at - oldest) / 64] |= std::uint64_t{1} << (at - oldest) % 64;
+        each_held([&](std::uint64_t at) { delivered[(at - oldest) / 64] &= ~(std::uint64_t{1} << (at - oldest) % 64); });
+        for (std::size_t i = 0; i != passed_.size(); ++i) {  // those a load brought back and nobody pulled yet
+            auto const k = passed_[i] - oldest;
+            if (k / 64 >= delivered.size()) delivered.resize(k / 64 + 1);
+            delivered[k / 64] |= std::uint64_t{1} << k % 64;
+        }
+        while (!delivered.empty() && delivered.back() == 0) delivered.pop_back();  // in order there are none
+        record.put("words", delivered.size());
+        for (std::size_t i = 0; i != delivered.size(); ++i) record.put("word" + std::to_string(i), delivered[i]);
+    }
+    void load(state_reader& r) {
+        clear();
+        replay_.load(r, up_);
+        auto const record = r.stage("parallel_map", 1);
+        std::vector<std::uint64_t> words(static_cast<std::size_t>((std::min<std::uint64_t>)(record.get("words"), most_window / 64 + 1)));
+        for (std::size_t i = 0; i != words.size(); ++i) words[i] = record.get("word" + std::to_string(i));
+        replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
+        for (std::uint64_t k = 0; k != 64 * words.size(); ++k)
+            if (words[k / 64] >> k % 64 & 1) passed_.push_back(replay_.pulls() + k);
+    }
+    void rewind_to_consumer() {
+        state here;
+        state_writer w(here);
+        save(w);
+        state_reader r(here);
+        load(r);
+    }
+    size_hint hint() const {
+        auto h = up_.hint();
+        h.lower = h.lower + held_ - (std::min<std::uint64_t>)(h.lower, passed_.size());
+        if (h.upper) *h.upper += held_;
+        return h;
+    }
+    void stats(stats_report& r) const {
+        collect_stats(up_, r);
+        auto& s = r.emplace_back();
+        s.name = "parallel_map";
+        s.items = items_;
+        s.errors = errors_;
+        s.busy_ns = busy_ns_.load(std::memory_order_relaxed);
+        s.wait_in_ns = wait_ns_;
+        s.held = held_;
+    }
+    S& up() { return up_; }
+    S const& up() const { return up_; }
+
+    static constexpr std::size_t most_threads = 1024, most_window = 1'000'000;
+
+private:
+    struct cell {
+        std::optional<input> in;
+        std::optional<item_type> out;
+        std::exception_ptr error;
+        bool counted = false;  // in held_
+    };
+    struct chunk {
+        std::uint64_t first = 0, count = 0, taken = 0;  // pulls; taken: those delivered
+        bool started = false;                           // the consumer is at it, or through
+        std::atomic<bool> done{false};
+    };
+    struct helper final : executor::task {
+        map_window* owner = nullptr;
+        std::atomic<bool> out{false};  // queued or running
+        helper() : task(executor::kind::leaf) {}
+        void run() noexcept override { owner->help(*this); }
+    };
+
+    // ---- whoever has time ----
+
+    bool work_one() noexcept {
+        auto number = claimed_.load(std::memory_order_relaxed);
+        do {
+            if (stop_ || number == published_) return false;  // published_ first read here: what it was stored after is seen
+        } while (!claimed_.compare_exchange_weak(number, number + 1));
+        auto& c = chunks_[number % window_];
+        auto const from = clock::now();
+        for (std::uint64_t i = 0; i != c.count && !stop_.load(std::memory_order_relaxed); ++i) make(cells_[(c.first + i) % window_]);
+        auto const took = ns(clock::now() - from);
+        busy_ns_.fetch_add(took, std::memory_order_relaxed);
+        mean_ns_.store(average(mean_ns_.load(std::memory_order_relaxed), took / c.count), std::memory_order_relaxed);
+        c.done = true;
+        if (!waiting_) return true;  // both sequentially consistent: either we see that the consumer waits, or it sees the chunk
+        std::lock_guard const hold(lock_);
+        waiting_ = false;
+        changed_.notify_all();
+        return true;
+    }
+    void make(cell& c) noexcept {
+        if (!c.in) return;
+        try {
+            if constexpr (is_keyed<input>) {
+                decltype(auto) result = blame("parallel_map", *c.in, [&]() -> decltype(auto) { return f_(std::move(c.in->value)); });
+                c.out.emplace(rewrap(std::move(*c.in), std::forward<decltype(result)>(result)));
+            } else c.out.emplace(f_(std::move(*c.in)));
+        } catch (...) {
+            c.error = std::current_exception();
+        }
+        c.in.reset();
+    }
+    void help(helper& h) noexcept {
+        while (true) {
+            while (work_one())
+                if (pool_->wanted()) return pool_->post(h);  // nothing of ours is touched after it
+            std::lock_guard const hold(lock_);  // until the end: whoever sees `out` fall under the lock knows that we are out
+            h.out = false;                      // sequentially consistent, as published_: either we see the chunk, or the consumer sees that we are idle
+            if (stop_ || claimed_ == published_ || h.out.exchange(true)) return changed_.notify_all();
+        }
+    }
+
+    // ---- the consumer ----
+
+    /// Makes the next chunk `now_`; false at the end. Pulls while that is not ready, and at least as much as is taken once half of the window is free.
+    bool advance() {
+        start();
+        drop_finished();
+        auto const from = clock::now();
+        if (2 * (replay_.pulls() - oldest_held()) < window_) pull_chunk();
+        while (true) {
+            if (auto* c = ready()) {
+                now_ = c;
+                c->started = true;
+                now_at_ = static_cast<std::size_t>(c->first % window_);
+                break;
+            }
+            if (pull_chunk()) continue;
+            if (head_ == published_.load(std::memory_order_relaxed)) return false;
+            if (!work_one() && !pool_->run_one()) park();
+        }
+        wait_ns_ += ns(clock::now() - from);
+        return true;
+    }
+    chunk* ready() {
+        auto const end = ordered_ ? (std::min)(head_ + 1, published_.load(std::memory_order_relaxed)) : published_.load(std::memory_order_relaxed);
+        for (auto number = head_; number != end; ++number)
+            if (auto& c = chunks_[number % window_]; !c.started && c.done.load(std::memory_order_acquire)) return &c;
+        return nullptr;
+    }
+    void drop_finished() {
+        while (head_ != published_.load(std::memory_order_relaxed) && chunks_[head_ % window_].started) ++head_;  // now_ is null: it was taken whole
+        replay_.release(oldest_held());
+    }
+    /// False if there is no room, or nothing left.
+    bool pull_chunk() {
+        if (ended_) return false;
+        auto const number = published_.load(std::memory_order_relaxed);
+        auto const room = window_ - (replay_.pulls() - oldest_held());
+        auto const wanted = (std::clamp<std::uint64_t>)(chunk_ns / (mean_ns_.load(std::memory_order_relaxed) + pull_ns_ + 1), 1, largest_);
+        if (room < wanted && head_ != number) return false;
+        auto& c = chunks_[number % window_];
+        c.first = replay_.pulls();
+        c.count = c.taken = 0;
+        c.started = false;
+        c.done.store(false, std::memory_order_relaxed);
+        auto const from = clock::now();
+        while (c.count != (std::min)(room, wanted) && pull_into(cells_[replay_.pulls() % window_])) ++c.count;
+        if (c.count == 0) return false;
+        pull_ns_ = average(pull_ns_, ns(clock::now() - from) / c.count);
+        published_ = number + 1;
+        wake_helper();
+        return true;
+    }
+    bool pull_into(cell& into) {
+        auto const number = replay_.pulls();
+        bool const had = !passed_.empty() && passed_.front() == number;
+        if (had) passed_.pop_front();
+        try {
+            auto item = replay_.pull(up_);
+            if (!item) {
+                ended_ = true;
+                return false;
+            }
+            if (!had) {
+                into.in.emplace(std::move(*item));
+                into.counted = true;
+                ++held_;
+            }
+        } catch (...) {
+            if (!had) into.error = std::current_exception();
+        }
+        try {
+            replay_.settle(up_);  // what save() writes does not depend on how far ahead we are
+        } catch (...) {           // the next pull tries again, and its failure comes in order
+        }
+        return true;
+    }
+    /// Not for less work than the consumer can do while a thread wakes.
+    void wake_helper() {
+        auto const waiting = published_.load(std::memory_order_relaxed) - claimed_;
+        auto const& last = chunks_[(published_.load(std::memory_order_relaxed) - 1) % window_];
+        if (waiting * last.count * mean_ns_.load(std::memory_order_relaxed) < worth_waking_ns) return;
+        for (auto& h : helpers_)
+            if (!h.out && !h.out.exchange(true)) return pool_->post(h);
+    }
+    /// Nothing is left to claim: other threads are inside f for us.
+    void park() {
+        for (int spin = 0; spin != spins_before_sleep; ++spin) {
+            if (ready()) return;
+            spin_pause();
+        }
+        std::unique_lock hold(lock_);
+        while (!ready()) {
+            waiting_ = true;
+            if (ready_now()) break;
+            changed_.wait(hold);
+        }
+        waiting_ = false;
+    }
+    bool ready_now() {  // as ready(), but in the one order with waiting_
+        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number)
+            if (auto& c = chunks_[number % window_]; !c.started && (!ordered_ || number == head_) && c.done) return true;
+        return false;
+    }
+    template <class Visit>
+    void each_held(Visit visit) const {
+        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number) {
+            auto const& c = chunks_[number % window_];
+            if (c.started && &c != now_) continue;
+            for (auto i = c.taken; i != c.count; ++i) visit(c.first + i);
+        }
+    }
+    std::uint64_t oldest_held() const {
+        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number) {
+            auto const& c = chunks_[number % window_];
+            if (!c.started || &c == now_) return c.first + c.taken;
+        }
+        return replay_.pulls();
+    }
+    void start() {
+        if (chunks_) return;
+        if (!pool_) pool_ = &executor::process();
+        if (threads_ == 0) threads_ = pool_->threads() + std::size_t{1};
+        if (window_ == 0) window_ = 32 * threads_;
+        largest_ = (std::clamp<std::uint64_t>)(window_ / (4 * threads_), 1, 64);
+        for (std::size_t i = 1; i < (std::min<std::size_t>)(threads_, pool_->threads() + std::size_t{1}); ++i) helpers_.emplace_back().owner = this;
+        cells_ = std::vector<cell>(window_);
+        chunks_ = std::make_unique<chunk[]>(window_);
+    }
+    /// Returns when no helper is queued or inside; each ends after the item it is at.
+    void stop_helpers() noexcept {
+        stop_ = true;
+        for (auto& h : helpers_)
+            if (pool_->take_back(h)) h.out = false;
+        std::unique_lock hold(lock_);
+        for (auto& h : helpers_)
+            while (h.out) {
+                hold.unlock();
+                if (pool_->take_back(h)) h.out = false;  // it made way for another task meanwhile
+                hold.lock();
+                if (h.out) changed_.wait_for(hold, std::chrono::milliseconds(1));
+            }
+    }
+    void clear() {
+        stop_helpers();
+        stop_ = false;
+        published_ = claimed_ = head_ = 0;
+        now_ = nullptr;
+        held_ = 0;
+        ended_ = false;
+        passed_.clear();
+        for (auto& c : cells_) c = cell{};
+    }
+
+    /// A moving average that one interrupted measurement cannot spoil.
+    static std::uint64_t average(std::uint64_t old, std::uint64_t now) { return (7 * old + (std::min)(now, 4 * old + 100)) / 8; }
+    static std::uint64_t ns(clock::duration d) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()); }
+
+    S up_;
+    F const f_;
+    std::size_t threads_, window_;
+    bool ordered_;
+    executor* pool_;
+    mutable replay<S, std::mutex> replay_;  // used by one thread; it is the kind whose state does not depend on how far ahead one is. release() changes no answer
+    std::vector<cell> cells_;
+    std::unique_ptr<chunk[]> chunks_;
+    std::deque<helper> helpers_;
+
+    // of the consumer
+    chunk* now_ = nullptr;
+    std::size_t now_at_ = 0;
+    std::uint64_t head_ = 0;  // the oldest chunk that may hold something
+    std::uint64_t held_ = 0;  // items pulled and not delivered
+    std::uint64_t largest_ = 1, pull_ns_ = 0;
+    std::uint64_t items_ = 0, errors_ = 0, wait_ns_ = 0;
+    std::deque<std::uint64_t> passed_;  // pulls that a load passes over, ascending
+    bool ended_ = false;
+
+    // of all
+    alignas(64) std::atomic<std::uint64_t> published_{0};  // chunks; written by the consumer
+    alignas(64) std::atomic<std::uint64_t> claimed_{0};
+    alignas(64) std::atomic<std::uint64_t> mean_ns_{chunk_ns};  // of f per item; only a guess is needed, so updates may get lost
+    std::atomic<std::uint64_t> busy_ns_{0};
+    std::atomic<bool> waiting_{false}, stop_{false};
+    std::mutex lock_;  // orders parking and the end of helpers
+    std::condition_variable changed_;
+};
+
+}  // namespace penstock::detail

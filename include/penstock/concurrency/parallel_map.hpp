@@ -1,0 +1,130 @@
+// Implements: parallel_map(f), every item replaced by what f makes of it, by several threads at once.
+#pragma once
+
+#include <penstock/concurrency/map_window.hpp>  // defines: detail::map_window, executor
+#include <penstock/core/stage.hpp>              // defines: stage, broken_chain, config_error, message
+#include <penstock/stages/world_bounds.hpp>     // defines: world_min
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+namespace penstock {
+
+struct parallel_map_options {
+    std::int64_t threads = 0;                ///< most threads inside f at once, the consumer's one among them; 0: those of the executor and the consumer's
+    std::int64_t window = 0;                 ///< most items between the oldest not delivered and the newest pulled; 0: 32 per thread
+    bool ordered = true;                     ///< in the order of the input; false: as they become ready, every one exactly once, another order in every run
+    penstock::executor* executor = nullptr;  ///< whose threads help; must outlive the pipeline. None: the process's
+};
+
+template <source S, class F>
+class [[nodiscard]] parallel_map_stage {
+    using window = detail::map_window<S, F>;
+
+public:
+    using item_type = typename window::item_type;
+
+    parallel_map_stage(S before, F f, parallel_map_options const& o)
+        : window_(std::make_unique<window>(std::move(before), std::move(f), static_cast<std::size_t>(o.threads), static_cast<std::size_t>(o.window), o.ordered, o.executor)) {}
+
+    std::optional<item_type> next() { return window_->next(); }
+    bool discard() { return window_->discard(); }
+    void reset(epoch e)
+        requires resettable<S>
+    {
+        window_->reset(e);
+    }
+    void save(state_writer& w) const
+        requires resumable<S>
+    {
+        window_->save(w);
+    }
+    void load(state_reader& r)
+        requires resumable<S>
+    {
+        window_->load(r);
+    }
+    /// Forgets what is ahead of the consumer, so that a value the stages before it or f read takes effect from the next item on.
+    void rewind_to_consumer()
+        requires resumable<S>
+    {
+        window_->rewind_to_consumer();
+    }
+    size_hint hint() const
+        requires hinted<S>
+    {
+        return window_->hint();
+    }
+    std::optional<std::uint64_t> world_max() const
+        requires planned<S>
+    {
+        return window_->up().world_max();
+    }
+    std::optional<std::uint64_t> world_min() const
+        requires planned<S>
+    {
+        return penstock::world_min(window_->up());
+    }
+    cover trailing()
+        requires dropping<S>
+    {
+        return window_->up().trailing();
+    }
+    void attach(std::stop_token t)
+        requires stoppable<S>
+    {
+        window_->up().attach(std::move(t));
+    }
+    void stats(stats_report& r) const { window_->stats(r); }
+
+private:
+    std::unique_ptr<window> window_;  // helpers refer to it, so that the stage may move while they work
+};
+
+/// Replaces every item by f(item), several at once. Of a keyed item f gets the value, and the result keeps id, cover, key and weight.
+/// One f is shared by all threads and called as const: what it captures is theirs in common. Put prefetch before it where the stages before may stall:
+/// they are pulled by the consumer's thread; and after it, so that the window is kept full while the consumer does other things.
+///
+/// Order    unchanged; with ordered = false as items become ready
+/// Buffers  at most `window` items
+/// Resume   replay of at most 64 items (of none up to a window of 16), which f is not asked about; those inside f are made again. Unordered: the state
+///          also tells which of the window were delivered, one bit each, and every item comes exactly once
+/// Threads  tasks of the executor, at most threads - 1 at a time, and none while there is nothing to do; they call f concurrently and never wait. A
+///          consumer whose item is not ready calls f too
+/// Errors   forwards those of f and of the stages before, in order; either consumes its item; config_error for a wrong number of threads or window
+///
+///     range(4) | parallel_map([](auto i) { return i * i; }, {.threads = 2})    // 0 1 4 9
+template <class F>
+auto parallel_map(F f, parallel_map_options o = {}) {
+    constexpr std::int64_t most_threads = 1024, most_window = 1'000'000;
+    if (o.threads < 0 || o.threads > most_threads)
+        throw config_error(message("parallel_map(threads): threads must be 1 to ", most_threads, ", got ", o.threads, "\n  HINT: leave it out to use those of the executor"));
+    if (o.window < 0 || o.window > most_window)
+        throw config_error(message("parallel_map(window): window must be 1 to ", most_window, ", got ", o.window, "\n  HINT: leave it out for 32 items per thread"));
+    if (!o.executor) (void)executor::default_threads();  // a wrong PENSTOCK_THREADS is refused here, not at the first pull
+    return stage("parallel_map", [f = std::move(f), o]<class S>(S input) mutable {
+        using value_type = value_of<typename S::item_type>;
+        constexpr bool callable = std::invocable<F&, value_type>;
+        static_assert(callable, "parallel_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
+        if constexpr (!callable) return broken_chain{};
+        else {
+            constexpr bool shared = std::invocable<F const&, value_type>;
+            static_assert(shared, "parallel_map(f): several threads call f at once, so it must be callable as const. HINT: drop `mutable`, and keep what a call changes inside the call");
+            if constexpr (!shared) return broken_chain{};
+            else {
+                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F const&, value_type>>;
+                static_assert(returns, "parallel_map(f): f returns nothing. HINT: return the new item");
+                if constexpr (returns) return parallel_map_stage<S, F>(std::move(input), std::move(f), o);
+                else return broken_chain{};
+            }
+        }
+    });
+}
+
+}  // namespace penstock

@@ -1,0 +1,15 @@
+// expect: parallel_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&
+// rooms: concurrency
+#include <penstock/concurrency/parallel_map.hpp>
+#include <penstock/sources/from_vector.hpp>
+
+namespace ps = penstock;
+
+struct name {};
+
+int main() {
+#ifndef PENSTOCK_REPAIRED
+    (void)(ps::from_vector({1, 2}) | ps::parallel_map([](name) { return 1; }));
+#endif
+    (void)(ps::from_vector({1, 2}) | ps::parallel_map([](int i) { return i; }));
+}

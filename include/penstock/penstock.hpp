@@ -61,6 +61,10 @@
 #if __has_include(<boost/asio/thread_pool.hpp>)
 #include <penstock/concurrency/prefetch.hpp>
 #endif
+#if __has_include(<range/v3/range_fwd.hpp>) && !defined(__CUDACC__)
+#include <penstock/ranges/as_view.hpp>
+#include <penstock/ranges/via.hpp>
+#endif
 #if __has_include(<jpeglib.h>) && __has_include(<spng.h>)
 #include <penstock/image/decode.hpp>
 #include <penstock/image/encode_png.hpp>

@@ -181,6 +181,26 @@ TEST_CASE("via: per_item keeps the identity of each value's item, and what stand
     CHECK(p.trailing().empty());
 }
 
+TEST_CASE("via: per_item, a function that fails names the sample and carries its positions", "[unit][via]") {
+    auto p = test::keyed_source(5) | ps::via([](auto& in) { return in | rv::filter([](int i) { return i == 2 ? throw std::out_of_range("two") : i > 0; }); }, ps::per_item);
+    CHECK(p.next()->cover.count() == 2);  // 0 and 1
+    try {
+        (void)p.next();
+        FAIL("no error");
+    } catch (ps::stage_error const& e) {
+        CHECK(e.stage == "via");
+        CHECK(e.where.key == "k2");
+        CHECK(e.where.sample == 2u);
+        CHECK(e.positions.count() == 1);
+    }
+    CHECK(p.next()->id == 3);
+    // an error of the stages before is not this one's
+    auto q = test::keyed_source(3, {}, {1}) | ps::via([](auto& in) { return in | rv::filter([](int) { return true; }); }, ps::per_item);
+    CHECK(q.next()->id == 0);
+    CHECK(test::error_of<ps::stage_error>([&] { return q.next(); }).starts_with("source: part.tar"));
+    CHECK(q.next()->id == 2);
+}
+
 TEST_CASE("via: per_item with a view that ends early leaves the item it stopped at to trailing, and stays ended after a load", "[unit][via]") {
     auto make = [] { return test::keyed_source(6) | ps::via([](auto& in) { return in | rv::take_while([](int i) { return i < 3; }); }, ps::per_item); };
     auto p = make();

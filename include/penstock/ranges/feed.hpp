@@ -81,6 +81,13 @@ public:
         delivered_ = true;
         return *slot_;
     }
+    /// The item that a function of the view failed at, if it was one.
+    std::optional<item_type> take_unfinished() {
+        auto item = fresh() ? std::move(slot_) : std::nullopt;
+        slot_.reset();
+        delivered_ = false;
+        return item;
+    }
     /// The item in the slot goes; if `passed_over`, what it stands for is kept.
     void empty_slot(bool passed_over) {
         if constexpr (per_item)

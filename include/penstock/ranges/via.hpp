@@ -3,6 +3,7 @@
 
 #include <penstock/ranges/feed.hpp>  // defines: feed, view_node; first, as it refuses nvcc
 
+#include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, keyed, rewrap, stage_error, broken_chain
 
 #include <range/v3/range_fwd.hpp>
@@ -113,12 +114,15 @@ public:
                 feed.covers.join(from);
                 return std::optional<item_type>(rewrap(std::move(from), std::move(result)));
             }
-        } catch (...) {
-            close(false);  // wherever the view was, a new one goes on behind the item that threw
+        } catch (...) {  // wherever the view was, a new one goes on behind the item that threw
+            auto failed = feed.take_unfinished();
+            node_->close();
+            if (failed) blame("via", *failed, [] { throw; });
             throw;
         }
         ended_ = true;
-        close(true);
+        node_->close();
+        feed.empty_slot(true);
         return std::nullopt;
     }
     void reset(epoch e)
@@ -155,10 +159,6 @@ public:
     }
 
 private:
-    void close(bool passed_over) {
-        node_->close();
-        node_->feed.empty_slot(passed_over);
-    }
     void restart() {
         node_->close();
         node_->feed.reset();
@@ -175,26 +175,22 @@ namespace detail {
 
 template <bool per_item, class F>
 auto via(F fn) {
-    return stage([fn = std::move(fn)]<class S>(S input) mutable {
-        static_assert(source<S>, "via works on items, but what stands before it is a plan of shards. HINT: read the shards first, with read_tar()");
-        if constexpr (!source<S>) return broken_chain{};
+    return stage("via", [fn = std::move(fn)]<class S>(S input) mutable {
+        using items = detail::feed<S, per_item>;
+        constexpr bool callable = std::invocable<F&, items&>;
+        static_assert(callable, "via(fn): fn cannot be called with the items as a range. HINT: take it by auto&: via([](auto& in) { return in | ranges::views::filter(keep); })");
+        if constexpr (!callable) return broken_chain{};
         else {
-            using items = detail::feed<S, per_item>;
-            constexpr bool callable = std::invocable<F&, items&>;
-            static_assert(callable, "via(fn): fn cannot be called with the items as a range. HINT: take it by auto&: via([](auto& in) { return in | ranges::views::filter(keep); })");
-            if constexpr (!callable) return broken_chain{};
+            using view = std::invoke_result_t<F&, items&>;
+            constexpr bool viewed = iterable<view>;
+            static_assert(viewed, "via(fn): fn must return a view of the range that it is given, by value. HINT: via([](auto& in) { return in | ranges::views::filter(keep); })");
+            if constexpr (!viewed) return broken_chain{};
             else {
-                using view = std::invoke_result_t<F&, items&>;
-                constexpr bool viewed = iterable<view>;
-                static_assert(viewed, "via(fn): fn must return a view of the range that it is given, by value. HINT: via([](auto& in) { return in | ranges::views::filter(keep); })");
-                if constexpr (!viewed) return broken_chain{};
-                else {
-                    constexpr bool owned = !looks_elsewhere<value_of_view<view>>;
-                    static_assert(owned, "via(fn): the items of the view are views themselves, gone when the next one is asked for. HINT: keep them: | ranges::views::transform(ranges::to<std::vector>())");
-                    if constexpr (!owned) return broken_chain{};
-                    else if constexpr (per_item) return via_per_item_stage<S, F>(std::move(input), std::move(fn));
-                    else return via_stage<S, F>(std::move(input), std::move(fn));
-                }
+                constexpr bool owned = !looks_elsewhere<value_of_view<view>>;
+                static_assert(owned, "via(fn): the items of the view are views themselves, gone when the next one is asked for. HINT: keep them: | ranges::views::transform(ranges::to<std::vector>())");
+                if constexpr (!owned) return broken_chain{};
+                else if constexpr (per_item) return via_per_item_stage<S, F>(std::move(input), std::move(fn));
+                else return via_stage<S, F>(std::move(input), std::move(fn));
             }
         }
     });
@@ -210,7 +206,8 @@ auto via(F fn) {
 /// Buffers  what the view holds; pulls an item when the view looks at it
 /// Resume   with per_item exact, and an error in the view costs its item alone. Without, save() does not compile. world_max ends here
 /// Threads  none; the view runs on the thread that pulls
-/// Errors   those of the stages before come in their place, and the view goes on with the items around them; those of functions in the view as they are
+/// Errors   those of the stages before come in their place, the view goes on with the items around them; those of functions in the
+///          view consume its item; with per_item, over keyed items, they name the sample
 ///
 ///     range(6) | via([](auto& in) { return in | ranges::views::filter([](auto i) { return i % 2 == 0; }); }, per_item)    // 0 2 4
 template <class F>

@@ -43,7 +43,10 @@ namespace {
 using numbers = std::vector<std::int64_t>;
 using chain = decltype(ps::range(1) | ps::map([](auto i) { return i; }));
 static_assert(std::ranges::input_range<chain> && !std::ranges::forward_range<chain> && !std::ranges::view<chain>);
-static_assert(std::ranges::viewable_range<chain&> && !std::ranges::viewable_range<chain>);  // a temporary goes through as_view(): stages are not assignable
+// A temporary is owned by std's views if its stages can be assigned, which capturing lambdas cannot; never by range-v3's. as_view() serves both.
+static_assert(std::ranges::viewable_range<chain&> && std::ranges::viewable_range<chain>);
+static_assert(!std::ranges::viewable_range<decltype(ps::range(1) | ps::map([plus = 1](auto i) { return i + plus; }))>);
+static_assert(ranges::viewable_range<chain&> && !ranges::viewable_range<chain>);
 static_assert(ranges::input_range<chain&> && !ranges::forward_range<chain&>);
 
 auto const odd = [](auto i) { return i % 2 != 0; };
@@ -99,6 +102,9 @@ TEST_CASE("std::views: filter, transform, take, drop, take_while, join, elements
     got.clear();
     for (auto i : p | sv::drop(3) | sv::take_while([](auto x) { return x < 6; })) got.push_back(i);
     CHECK(got == numbers{3, 4, 5});
+    got.clear();
+    for (auto i : ps::range(3) | ps::map(twice) | sv::transform(twice)) got.push_back(i);  // owned by the view
+    CHECK(got == numbers{0, 4, 8});
     auto lists = ps::from_vector<numbers>({{1, 2}, {}, {3}});
     got.clear();
     for (auto i : lists | sv::join) got.push_back(i);

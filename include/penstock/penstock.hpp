@@ -48,6 +48,7 @@
 #include <penstock/stages/take.hpp>
 #include <penstock/stages/take_while.hpp>
 #include <penstock/stages/unbatch.hpp>
+#include <penstock/stages/to.hpp>
 #include <penstock/stages/watch.hpp>
 #include <penstock/stages/window.hpp>
 #include <penstock/stages/write_to.hpp>

@@ -31,7 +31,7 @@ template <class T>
 inline constexpr bool looks_elsewhere = std::is_base_of_v<::ranges::view_base, T> || (std::ranges::enable_view<T> && !std::ranges::enable_borrowed_range<T>);
 
 template <class V>
-concept iterable = std::is_object_v<V> && std::movable<V> && requires(V& v) {
+concept steps_and_ends = std::is_object_v<V> && std::movable<V> && requires(V& v) {
     { v.begin() == v.end() } -> std::convertible_to<bool>;
     std::ranges::iter_move(v.begin());
 };
@@ -182,7 +182,7 @@ auto via(F fn) {
         if constexpr (!callable) return broken_chain{};
         else {
             using view = std::invoke_result_t<F&, items&>;
-            constexpr bool viewed = iterable<view>;
+            constexpr bool viewed = steps_and_ends<view>;
             static_assert(viewed, "via(fn): fn must return a view of the range that it is given, by value. HINT: via([](auto& in) { return in | ranges::views::filter(keep); })");
             if constexpr (!viewed) return broken_chain{};
             else {

@@ -34,19 +34,17 @@ auto end_of(R& r) -> decltype(end(r)) {
 }
 
 }  // namespace range_access
-using range_access::begin_of;
-using range_access::end_of;
 
 /// What can be walked once: <ranges> would say input_range, at a quarter of a second per file.
 template <class R>
 concept walkable = std::move_constructible<R> && requires(R& r) {
-    { begin_of(r) != end_of(r) } -> std::convertible_to<bool>;
-    typename std::iter_value_t<decltype(begin_of(r))>;
+    { detail::range_access::begin_of(r) != detail::range_access::end_of(r) } -> std::convertible_to<bool>;
+    typename std::iter_value_t<decltype(detail::range_access::begin_of(r))>;
 };
 /// A container owns its elements, which may be moved out; a view, which shows those of somebody else, stays writable when it is const itself.
 template <class R>
 concept owns_elements = requires(R const& r) {
-    { *begin_of(r) } -> std::same_as<std::remove_cvref_t<decltype(*begin_of(r))> const&>;
+    { *detail::range_access::begin_of(r) } -> std::same_as<std::remove_cvref_t<decltype(*detail::range_access::begin_of(r))> const&>;
 };
 
 }  // namespace detail
@@ -55,8 +53,8 @@ template <class S, class F>
 class [[nodiscard]] flat_map_stage : public dropping_over<S> {
     using input = typename S::item_type;
     using range = std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>;
-    using iterator = decltype(detail::begin_of(std::declval<range&>()));
-    using sentinel = decltype(detail::end_of(std::declval<range&>()));
+    using iterator = decltype(detail::range_access::begin_of(std::declval<range&>()));
+    using sentinel = decltype(detail::range_access::end_of(std::declval<range&>()));
     using element = std::iter_value_t<iterator>;
 
 public:
@@ -140,8 +138,8 @@ private:
         try {
             bool const empty = blame(name_, *x.item, [&] {
                 x.all.emplace(f_(std::move(value(*x.item))));
-                x.at.emplace(detail::begin_of(*x.all));
-                x.end.emplace(detail::end_of(*x.all));
+                x.at.emplace(detail::range_access::begin_of(*x.all));
+                x.end.emplace(detail::range_access::end_of(*x.all));
                 return !(*x.at != *x.end);
             });
             if (!empty) return;

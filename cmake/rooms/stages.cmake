@@ -38,6 +38,7 @@ penstock_room(stages USES sources HEADERS
   stages/take.hpp
   stages/take_while.hpp
   stages/unbatch.hpp
+  stages/to.hpp
   stages/watch.hpp
   stages/window.hpp
   stages/world_bounds.hpp

@@ -53,6 +53,7 @@
 #include <penstock/stages/take.hpp>
 #include <penstock/stages/take_while.hpp>
 #include <penstock/stages/unbatch.hpp>
+#include <penstock/stages/to.hpp>
 #include <penstock/stages/watch.hpp>
 #include <penstock/stages/window.hpp>
 #include <penstock/stages/write_to.hpp>
@@ -67,6 +68,10 @@
 #if __has_include(<boost/asio/thread_pool.hpp>)
 #include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/concurrency/prefetch.hpp>
+#endif
+#if __has_include(<range/v3/range_fwd.hpp>) && !defined(__CUDACC__)
+#include <penstock/ranges/as_view.hpp>
+#include <penstock/ranges/via.hpp>
 #endif
 #if __has_include(<jpeglib.h>) && __has_include(<spng.h>)
 #include <penstock/image/decode.hpp>

@@ -32,7 +32,7 @@ ROOMS = {
 STD_ONLY = ("core", "sources", "stages")
 C_HEADERS = re.compile(r"(assert|ctype|errno|float|inttypes|limits|locale|math|setjmp|signal|stdarg|stddef|stdint|stdio|stdlib|string|time)\.h")
 POSIX = re.compile(r"(sys|net|netinet|arpa|linux)/\w+\.h|(unistd|fcntl|dirent|poll|pthread|sched|spawn|dlfcn|termios|netdb|pwd|immintrin|cpuid|x86intrin|ifaddrs|glob)\.h")
-STAGE_ROOMS = ("sources", "stages", "concurrency", "formats", "image", "tensor")
+STAGE_ROOMS = ("sources", "stages", "ranges", "concurrency", "formats", "image", "tensor")
 DOC_LINES = ("Order", "Buffers", "Resume", "Threads", "Errors")
 MARK = re.compile(r"\bstage_of<|\bstage\(|\bterminal\(|\breturn pipeline\(")
 
@@ -153,7 +153,7 @@ def is_terminal(path):
 
 def check_batteries(root):
     for room, path in headers(root):
-        if room != "stages" or is_terminal(path) or not MARK.search(path.read_text()):
+        if room not in ("stages", "ranges") or is_terminal(path) or not MARK.search(path.read_text()):
             continue
         test = test_of(root, room, path)
         if not test.is_file():

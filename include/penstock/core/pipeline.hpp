@@ -19,6 +19,15 @@
 
 namespace penstock {
 
+/// A sentence that an error message prints, as it is part of the name of what was called.
+template <std::size_t N>
+struct sentence {
+    char text[N];
+    consteval sentence(char const (&t)[N]) {
+        for (std::size_t i = 0; i != N; ++i) text[i] = t[i];
+    }
+};
+
 /// A chain that is ready to run: lazy, move-only, consumed by one thread at a time.
 ///
 /// As a range it is a single-pass input range that pulls when it is looked at, so take(3) takes exactly three, and an item
@@ -89,6 +98,10 @@ public:
         save(w);
         return out;
     }
+    template <sentence why = "save: this chain cannot be saved, as a source or a stage in it tells no position. HINT: write save and load; say via(fn, per_item) of a view that makes each value of one item">
+    penstock::state save() const
+        requires(!resumable<S>)
+    = delete;
     void save(state_writer& w) const
         requires resumable<S>
     {
@@ -200,6 +213,7 @@ public:
         }
         void operator++(int) { ++*this; }
         bool at_end() const { return !p_->peek(); }
+        friend bool operator==(iterator const& a, iterator const& b) { return a.p_ == b.p_; }  // all share the one position; cache1 of range-v3 asks
         friend bool operator==(iterator const& i, std::default_sentinel_t) { return i.at_end(); }
 
     private:

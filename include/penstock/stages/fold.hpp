@@ -21,7 +21,7 @@ namespace penstock {
 template <class T, class F>
 auto fold(T init, F f) {
     return terminal([init = std::move(init), f = std::move(f)]<class S>(pipeline<S> chain) mutable {
-        constexpr bool ok = requires(T t, value_of<typename S::item_type> item) { t = static_cast<T>(f(std::move(t), std::move(item))); };
+        constexpr bool ok = requires(F& g, T t, value_of<typename S::item_type> item) { t = static_cast<T>(g(std::move(t), std::move(item))); };  // nvcc finds no capture in a requires
         static_assert(ok, "fold(init, f): f(total, item) must take the type of init and the item type of the chain, and return the new total. HINT: give init the type of the sum");
         if constexpr (ok) {
             auto total = std::move(init);

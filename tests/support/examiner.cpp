@@ -9,8 +9,6 @@
 
 namespace penstock::test::detail {
 
-namespace {
-
 std::string joined(lines const& all) {
     std::string text = "{";
     for (std::size_t i = 0; i != all.size() && i != 80; ++i) text += (i ? " " : "") + all[i];
@@ -21,8 +19,6 @@ lines sorted(lines all) {
     std::sort(all.begin(), all.end());
     return all;
 }
-
-}  // namespace
 
 bool is_error(std::string const& event) { return event.starts_with("error: "); }
 

@@ -38,6 +38,9 @@ namespace detail {
 
 constexpr std::uint64_t seed = 5;
 
+std::string joined(lines const& all);
+lines from(lines const& all, std::size_t k);
+lines sorted(lines all);
 bool is_error(std::string const& event);
 std::size_t threads();
 /// Slots of the spec's rank as numbers of the epoch, with or without those that throw.

@@ -51,7 +51,7 @@ template <class S>
 class probe : public S {
 public:
     using item_type = typename S::item_type;
-    probe(char const* name, S stage) : S(std::move(stage)), name_(name) {}
+    probe(char const* called, S stage) : S(std::move(stage)), name_(called) {}
 
     std::optional<item_type> next() {
         bool const timing = items_ == clock_.due();

@@ -210,7 +210,7 @@ private:
         if (passes_.rule() == stop_rule::all) return sum;
         auto picks = fresh_;
         picks.begin(passes_.current());
-        auto open = left.size();
+        auto open = left.size() - static_cast<std::size_t>(std::count(left.begin(), left.end(), std::uint64_t{0}));  // an empty source is refused by reset
         for (std::uint64_t n = 0;; ++n) {
             if (open == 0 || (passes_.rule() == stop_rule::first && open != left.size())) return n;
             auto& mine = left[picks.pick()];

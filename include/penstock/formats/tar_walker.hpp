@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,12 @@ public:
         for (auto& f : found_) whole.add(std::move(f.name), std::move(f.bytes));
         return whole;
     }
+    /// Goes on with sample number `n`, whose first header lies at `byte`; no global pax header may have come before it.
+    void jump(std::uint64_t n, std::uint64_t byte) {
+        members_.jump(byte);
+        have_member_ = open_ = false;
+        index_ = n;
+    }
     /// Passes the next sample by its headers; false at the end of the shard. A sample with a fault of its own passes silently.
     bool discard() { return advance(false); }
     /// Passes up to n samples and says how many there were.
@@ -69,6 +76,16 @@ public:
     /// Of the sample that was passed last.
     std::uint64_t first_byte() const { return first_; }
     std::string const& last_key() const { return key_; }
+    /// Its members that are fields, in the order of the shard. `name` is the extension after discard(), moved away after next().
+    struct mark {
+        std::string name{};
+        blob bytes{};
+        std::uint64_t data = 0, size = 0;
+    };
+    std::span<mark const> last_members() const { return found_; }
+    /// At the end of the shard: where its last member ends. And whether a global pax header was met.
+    std::uint64_t offset() const { return members_.offset(); }
+    bool global_headers() const { return members_.global_headers(); }
 
 private:
     bool advance(bool with_payload) {
@@ -123,7 +140,7 @@ private:
         else if (std::any_of(pending_.begin(), pending_.end(), [&](auto const& f) { return f.name == extension; }))
             note(damage::duplicate_field, message("field '", extension, "' is there twice; the second is member '", member_.name, "'"));
         auto bytes = with_payload && !fault_ ? source_->read(member_.data, static_cast<std::size_t>(member_.size)) : blob{};
-        pending_.push_back({std::move(extension), std::move(bytes)});
+        pending_.push_back({std::move(extension), std::move(bytes), member_.data, member_.size});
     }
     void note(damage what, std::string cause) {
         if (!fault_) fault_.emplace(members_.error(what, member_.header, pending_key_, cause));
@@ -168,7 +185,7 @@ private:
     tar_member member_{};
     bool have_member_ = false;  // member_ is read and belongs to the sample after the one just given, or its payload failed
     bool open_ = false;
-    std::vector<fields::field> pending_{}, found_{};
+    std::vector<mark> pending_{}, found_{};
     std::string pending_key_{}, key_{};
     std::uint64_t pending_first_ = 0, first_ = 0, index_ = 0, dropped_ = 0;
     std::optional<damaged_shard> fault_{};

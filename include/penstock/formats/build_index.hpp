@@ -143,6 +143,7 @@ inline std::vector<indexed_shard> verify_index(shard_names const& names, bool he
         try {
             auto block = std::optional<shard_block>{};
             if (!known.samples) shard.problem = known.reason;
+            else if (!shard_index::stat_of(shard_block::path_of(shard.path))) shard.problem = message(shard.path, " has no block (", shard_block::path_of(shard.path), ")");
             else if (block = detail::fresh_block(shard.path, *now, &shard.problem); block) {
                 bool const sums = block->has_checksums() && !headers_only;
                 detail::walk_samples(io::open_file(shard.path), {.expected_samples = *known.samples}, sums, [&](detail::tar_walker const& walker, std::optional<fields> const& whole) {

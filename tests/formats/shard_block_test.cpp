@@ -256,3 +256,30 @@ TEST_CASE("read_tar: a part of a shard is reached by its block without reading w
         CHECK((read->bytes_read < 8000) == !global);
     }
 }
+
+TEST_CASE("read_tar: D5 with a block: a cut shard gives every sample that lies whole before the cut", "[unit][read_tar]") {
+    auto const dir = test::temp_dir{};
+    auto const bytes = shard(6);
+    auto const path = dir.write("a.tar", bytes);
+    (void)ps::build_index(names({path}));
+    auto const block = ps::shard_block::read(path, ps::io::file_opener(), bytes.size());
+    fs::resize_file(path, block.offset(4));
+    for (bool there : {true, false}) {
+        if (!there) fs::remove(ps::shard_block::path_of(path));
+        auto p = ps::shard_list({path}) | ps::read_tar({.damaged = ps::damaged_shards::read_up_to});
+        std::size_t n = 0;
+        auto text = std::string{};
+        while (true) {
+            try {
+                if (!p.next()) break;
+                ++n;
+            } catch (ps::lost_samples const& e) {
+                text += e.what();
+                CHECK(e.lost == 1);
+            }
+        }
+        CHECK(n == (there ? 4u : 3u));
+        CHECK(has(text, "missing_end"));
+        CHECK(p.world_max() == n + 1);
+    }
+}

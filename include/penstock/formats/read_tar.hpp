@@ -112,7 +112,13 @@ struct tar_format {
                 return std::nullopt;  // the headers say the same, only slower
             }
         };
-        return std::make_shared<tar_shard>(std::move(bytes), tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples}, find_block, verify);
+        auto const walking = tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples, .block = longer_block(path, io, local, bytes->size())};
+        return std::make_shared<tar_shard>(std::move(bytes), walking, find_block, verify);
+    }
+    /// For a shard that turns out to be cut: its block from when it was whole.
+    static std::function<std::shared_ptr<shard_block const>()> longer_block(std::string const& path, io::opener const& open, bool here, std::uint64_t size) {
+        if (!here) return {};
+        return [path, open, size] { return shard_block::of_longer(path, open, size); };
     }
     std::string const& key(fields const& f) const { return f.key(); }
     std::uint64_t bytes(fields const& f) const {
@@ -124,9 +130,9 @@ struct tar_format {
 
 /// How many samples a shard has; with read_up_to a damage counts as one more.
 inline std::uint64_t planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
-    auto const options = tar_options{.allow_missing_end = o.allow_missing_end};
     try {
         auto const source = open(path);
+        auto const options = tar_options{.allow_missing_end = o.allow_missing_end, .block = tar_format::longer_block(path, open, !o.io, source->size())};
         try {
             return count_samples(source, options);
         } catch (damaged_shard const&) {

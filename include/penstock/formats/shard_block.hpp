@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,6 +98,24 @@ public:
     /// The block of `shard` through `open`. stage_error when it is not there or cannot be read, and when it is no block, damaged, or of
     /// a shard of another length. `now`, where the shard can be looked up, must have the time of change too.
     static shard_block read(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes, shard_index::entry const* now = nullptr) {
+        return read_any(shard, open, [&](shard_block const& b) -> std::string {
+            if (shard_bytes != b.shard_.bytes) return message("the shard has ", shard_bytes, " bytes, ", b.shard_.bytes, " when it was indexed");
+            if (now != nullptr && now->mtime_ns != b.shard_.mtime_ns) return "the shard was changed after it was indexed";
+            return {};
+        });
+    }
+    /// The block of a shard that has become shorter since; nothing when there is none.
+    static std::shared_ptr<shard_block const> of_longer(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes) {
+        try {
+            return std::make_shared<shard_block const>(read_any(shard, open, [&](shard_block const& b) { return std::string(b.shard_.bytes > shard_bytes ? "" : "the shard is not shorter"); }));
+        } catch (stage_error const&) {
+            return nullptr;
+        }
+    }
+
+private:
+    template <class Refusal>
+    static shard_block read_any(std::string const& shard, io::opener const& open, Refusal refusal) {
         auto const path = path_of(shard);
         auto const source = open(path);
         auto const refuse = [&](std::string const& why) {
@@ -118,8 +137,7 @@ public:
         bool const sums = b.has_checksums();
         if (n > most || fields > most || body.size() != 8 * (n + 1) + (sums ? 4 * (n + 1) + 4 * fields : 0)) refuse(message("its heading speaks of ", n, " samples, which its length of ", size, " bytes contradicts"));
         if (load<std::uint32_t>(all, 11) != io::crc32c(body.data(), body.size())) refuse("the block is damaged: its checksum does not hold");
-        if (shard_bytes != b.shard_.bytes) refuse(message("the shard has ", shard_bytes, " bytes, ", b.shard_.bytes, " when it was indexed"));
-        if (now != nullptr && now->mtime_ns != b.shard_.mtime_ns) refuse("the shard was changed after it was indexed");
+        if (auto const why = refusal(std::as_const(b)); !why.empty()) refuse(why);
         auto const words = static_cast<std::size_t>(8 * (n + 1)), half = static_cast<std::size_t>(4 * (n + 1));
         b.offsets_ = body.first(words);
         if (sums) {
@@ -128,12 +146,11 @@ public:
         }
         for (std::uint64_t i = 0; i <= n; ++i) {
             bool const low = i != 0 && (b.offset(i) < b.offset(i - 1) || (sums && load<std::uint32_t>(b.firsts_, i) < load<std::uint32_t>(b.firsts_, i - 1)));
-            if (low || b.offset(i) > shard_bytes || (sums && load<std::uint32_t>(b.firsts_, i) > fields)) refuse(message("its numbers make no sense at sample ", i));
+            if (low || b.offset(i) > b.shard_.bytes || (sums && load<std::uint32_t>(b.firsts_, i) > fields)) refuse(message("its numbers make no sense at sample ", i));
         }
         return b;
     }
 
-private:
     static constexpr std::string_view magic = "pnstckB2";
     static constexpr std::size_t heading = 64;
     static constexpr std::uint32_t checksummed = 1, global_headers = 2;

@@ -1,6 +1,8 @@
 // Implements: shard_progress, what a scan of many shards tells about itself, and print_progress, which tells it to the terminal.
 #pragma once
 
+#include <penstock/core/describe.hpp>  // defines: grouped
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,11 +30,6 @@ using progress_sink = std::function<void(shard_progress const&)>;
 
 namespace detail {
 
-inline std::string grouped(std::uint64_t n) {
-    auto text = std::to_string(n);
-    for (auto i = text.size(); i > 3;) text.insert(i -= 3, 1, ',');
-    return text;
-}
 /// 1.2 GB, three digits at most.
 inline std::string readable_bytes(std::uint64_t n) {
     constexpr char const* units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

@@ -106,23 +106,33 @@ private:
 
     void check_names() const {
         if (auto const* pattern = std::get_if<brace_pattern>(&content_->parts[0]); content_->parts.size() == 1 && pattern != nullptr && pattern->surely_distinct()) return;
+        if (ascend()) return;
         struct entry {
             std::uint64_t hash;
             std::uint32_t number;
         };
         std::vector<entry> all;
         all.reserve(size());
-        for (std::size_t i = 0; i != size(); ++i) {
-            auto const name = (*this)[i];
-            if (name.empty()) throw config_error(message("shard_list(", shown(), "): a path is empty\n  HINT: leave it out"));
-            all.push_back({std::hash<std::string>{}(name), static_cast<std::uint32_t>(i)});
-        }
+        for (std::size_t i = 0; i != size(); ++i) all.push_back({std::hash<std::string>{}((*this)[i]), static_cast<std::uint32_t>(i)});
         std::sort(all.begin(), all.end(), [](entry a, entry b) { return a.hash != b.hash ? a.hash < b.hash : a.number < b.number; });
         for (std::size_t i = 1; i < all.size(); ++i)
             for (auto j = i; j-- != 0 && all[j].hash == all[i].hash;)
                 if ((*this)[all[j].number] == (*this)[all[i].number])
                     throw config_error(message("shard_list(", shown(), "): each shard may occur once, but ", (*this)[all[i].number], " is number ", all[j].number,
                                                " and number ", all[i].number, "\n  HINT: remove one; to read the data several times per epoch use .repeat"));
+    }
+
+    /// Whether each name comes after the one before it by its bytes, as in most lists: then no two are equal. Refuses an empty one.
+    bool ascend() const {
+        bool ascending = true;
+        auto before = std::string{};
+        for (std::size_t i = 0; i != size(); ++i) {
+            auto name = (*this)[i];
+            if (name.empty()) throw config_error(message("shard_list(", shown(), "): a path is empty\n  HINT: leave it out"));
+            ascending = ascending && before < name;
+            before = std::move(name);
+        }
+        return ascending;
     }
 
     std::shared_ptr<content const> content_;

@@ -92,7 +92,8 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
     auto saved = clock::now();
     auto pause = clock::duration(std::chrono::seconds(2));
     auto const write = [&] {
-        for (auto const& [directory, index] : indexes) index.write(directory);
+        for (auto const& [directory, index] : indexes)
+            if (index.changed()) index.write(directory);
     };
     detail::for_each_shard(work.size(), options.threads, [&](std::size_t k) {
         auto& shard = result[work[k]];

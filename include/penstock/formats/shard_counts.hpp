@@ -77,7 +77,7 @@ public:
     void write() const {
         for (auto const& [directory, index] : all_) {
             try {
-                index.write(directory);
+                if (index.changed()) index.write(directory);
             } catch (stage_error const&) {
                 // A read-only data directory is common and harms nothing: the next run scans again.
             }

@@ -124,6 +124,8 @@ public:
     void set(std::string const& base_name, entry e) { changes_.insert_or_assign(base_name, e); }
     void set(written_shard const& shard) { set(split(shard.path).second, {shard.samples, shard.bytes, shard.mtime_ns}); }
     void forget(std::string const& base_name) { changes_.insert_or_assign(base_name, std::nullopt); }
+    /// Whether there is anything to write.
+    bool changed() const { return !changes_.empty(); }
 
     /// f(name, entry) for every shard it knows, in the order of names.
     template <class F>

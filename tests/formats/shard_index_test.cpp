@@ -3,7 +3,6 @@
 
 #include <support/temp_dir.hpp>
 
-#include <chrono>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -108,16 +107,13 @@ TEST_CASE("shard_index: changes are seen at once, and several writers keep each 
     CHECK(ps::shard_index::read(base).size() == 13);
 }
 
-TEST_CASE("shard_index: loads 100,000 shards without a node per shard", "[unit][formats]") {
+TEST_CASE("shard_index: loads and finds 100,000 shards", "[unit][formats]") {
     auto const dir = test::temp_dir{};
     auto text = std::string("penstock-index 2\n");
     for (int i = 0; i != 100'000; ++i) text += ps::message(1000 + i % 7, " 104857600 1700000000123456789 part-", 100'000 + i, ".tar\n");
     dir.write("penstock-index", sealed(text, 100'000));
-    auto const start = std::chrono::steady_clock::now();
     auto const index = ps::shard_index::read(dir.path() + "/");
-    auto const ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     CHECK(index.problem().empty());
     CHECK(index.size() == 100'000);
     CHECK(index.find("part-199999.tar")->samples == 1000 + 99'999 % 7);
-    CHECK(ms < 1000);  // about 10; the benchmark measures it
 }

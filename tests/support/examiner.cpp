@@ -173,7 +173,7 @@ void examiner::is_broken_alike(std::function<subject_ptr(int)> const& broken) {
 }
 
 void examiner::resumes_everywhere(int n, std::vector<int> const& errors) {
-    if (!build_(spec(0))->saves()) {
+    if (!build_(spec(n))->saves()) {  // not spec(0): a reader refuses a data set without samples
         if (may_.resumes) fail(4, "it cannot be saved over a source that can");
         return;
     }

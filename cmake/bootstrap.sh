@@ -6,11 +6,13 @@
 #   VIRTUAL_ENV, CONDA_PREFIX an active Python whose torch has the c10d headers: no .venv is made
 #   PENSTOCK_SKIP_PACKAGES=1  packages are neither looked for nor installed
 #   PENSTOCK_SKIP_TORCH=1     no .venv is made; the rooms dist, tensor and train stay off
+#   PENSTOCK_TEST_TOOLS=1     put into the .venv what tests compare us with (WebDataset, about 20 MB); without it those tests are skipped
 #   PYTHON                    the interpreter that makes the .venv (default: python3)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
+readonly test_packages=('webdataset==1.0.2' 'braceexpand==0.1.7' 'numpy>=1.26' 'pyyaml>=6')
 readonly torch_packages=('torch==2.11.0' 'nvidia-cuda-runtime==13.*' 'nvidia-cuda-cupti==13.*')
 
 say() { printf 'bootstrap: %s\n' "$*"; }
@@ -207,6 +209,23 @@ make_venv() {
   HINT: without LibTorch: PENSTOCK_SKIP_TORCH=1; with one of your own: PENSTOCK_TORCH_DIR=<folder 'torch' of a wheel>"
 }
 
+# Beside LibTorch in the .venv. They are nice to have: what cannot be installed is said, and is no error.
+add_test_packages() {
+    [[ ${PENSTOCK_TEST_TOOLS:-0} == 1 && -r $ready ]] || return 0
+    local stamp=$venv/penstock-test-tools
+    [[ -r $stamp && $(<"$stamp") == "${test_packages[*]}" ]] && return 0
+    take_lock
+    say "installing ${test_packages[*]} into .venv, for tests"
+    local log=$root/.venv.log
+    # --no-deps: nothing that LibTorch's package asks for comes along, and nothing of it changes
+    if "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --no-deps "${test_packages[@]}" >"$log" 2>&1; then
+        rm -f "$log"
+        printf '%s\n' "${test_packages[*]}" >"$stamp"
+    else
+        say "pip could not install them ($log); the tests that need them are skipped"
+    fi
+}
+
 # The lock lies beside the .venv, not in it: making again removes everything inside. It is held until this shell ends.
 take_lock() {
     [[ -z ${locked:-} ]] || return 0
@@ -226,9 +245,13 @@ torch_wanted=1
 if own_torch || venv_is_ready; then torch_wanted=0; fi
 
 check_packages
-[[ $torch_wanted == 1 ]] || exit 0
+if [[ $torch_wanted == 0 ]]; then
+    add_test_packages
+    exit 0
+fi
 
 command -v "$python" >/dev/null || die "no Python interpreter '$python' to make the .venv with
   HINT: apt-get install python3 python3-venv"
 take_lock
 venv_is_ready || make_venv
+add_test_packages

@@ -21,7 +21,7 @@ case "${1:-}" in
 esac
 
 say "set-up (cmake/bootstrap.sh)"
-cmake/bootstrap.sh
+PENSTOCK_TEST_TOOLS=1 cmake/bootstrap.sh
 mkdir -p build
 
 torch=()

@@ -3,16 +3,21 @@ find_package(Threads REQUIRED QUIET)
 find_package(ZLIB QUIET)
 if(ZLIB_FOUND)
   penstock_room(formats USES io sources LIBS Threads::Threads ZLIB::ZLIB HEADERS
+    formats/build_index.hpp
     formats/damage.hpp
     formats/gzip.hpp
-    formats/plan_counts.hpp
+    formats/json_counts.hpp
+    formats/parallel_shards.hpp
     formats/read_idx.hpp
     formats/read_tar.hpp
+    formats/shard_block.hpp
     formats/shard_counts.hpp
     formats/shard_index.hpp
-    formats/sizes_json.hpp
+    formats/shard_progress.hpp
+    formats/side_index.hpp
     formats/tar_count.hpp
     formats/tar_header.hpp
+    formats/tar_marks.hpp
     formats/tar_members.hpp
     formats/tar_name.hpp
     formats/tar_walker.hpp

@@ -3,6 +3,7 @@ penstock_room(io USES core HEADERS
   io/atomic_file.hpp
   io/bus_guard.hpp
   io/byte_source.hpp
+  io/crc32c.hpp
   io/file_handle.hpp
   io/locked_file.hpp
   io/mmap_source.hpp

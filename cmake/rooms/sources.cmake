@@ -12,9 +12,11 @@ penstock_room(sources USES core HEADERS
   sources/planned_reader.hpp
   sources/range.hpp
   sources/shard_format.hpp
+  sources/shard_glob.hpp
   sources/shard_list.hpp
   sources/shard_names.hpp
   sources/shard_plan.hpp
+  sources/shard_text.hpp
   sources/shuffle_shards.hpp
   sources/split_by_rank.hpp
 )

@@ -3,7 +3,7 @@ penstock_need_room(tensor)
 penstock_need_room(dist)
 find_package(nlohmann_json 3.10 QUIET)
 if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
-  penstock_room(train USES tensor dist LIBS nlohmann_json::nlohmann_json HEADERS
+  penstock_room(train USES tensor dist io LIBS nlohmann_json::nlohmann_json HEADERS
     train.hpp
     train/autocast.hpp
     train/checkpoint.hpp

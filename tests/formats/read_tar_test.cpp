@@ -303,7 +303,7 @@ TEST_CASE("read_tar: what was counted is remembered beside the shards, and check
     CHECK_FALSE(std::filesystem::exists(index));
     (void)(disk.plan() | ps::read_tar());
     REQUIRE(std::filesystem::exists(index));
-    CHECK(ps::shard_index::read(directory).entries().size() == 3);
+    CHECK(ps::shard_index::read(directory).size() == 3);
 
     // it is used: an entry that lies, for an unchanged file, is found out while reading
     auto lying = ps::shard_index::read(directory);
@@ -345,7 +345,7 @@ TEST_CASE("read_tar: an index that cannot be written is no error, and a damaged 
     std::filesystem::remove(ps::shard_index::path_in(directory));
     disk.write(1, shards::tar(4, 6).substr(0, 5000));
     auto p = disk.plan() | ps::read_tar({.damaged = ps::damaged_shards::read_up_to});
-    CHECK(ps::shard_index::read(directory).entries().empty());
+    CHECK(ps::shard_index::read(directory).size() == 0);
 }
 
 TEST_CASE("read_tar: ranks that count at once agree and leave a whole index", "[unit][read_tar]") {
@@ -360,7 +360,7 @@ TEST_CASE("read_tar: ranks that count at once agree and leave a whole index", "[
     CHECK(most == std::vector<std::uint64_t>(6, (104 + 5) / 6));
     auto const index = ps::shard_index::read(directory);
     CHECK(index.problem().empty());
-    CHECK(index.entries().size() == 8);
+    CHECK(index.size() == 8);
 }
 
 TEST_CASE("read_tar: a missing shard stops the build, whoever counts", "[unit][read_tar]") {

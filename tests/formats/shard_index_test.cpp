@@ -1,14 +1,13 @@
-// Implements: tests of shard_index, sizes.json and shard_counts: what is believed, what is not, and what is scanned.
-#include <penstock/formats/shard_counts.hpp>
+// Implements: tests of shard_index: written and read back, every cut and flip, changes of several processes.
+#include <penstock/formats/shard_index.hpp>
 
-#include <support/tar_maker.hpp>
 #include <support/temp_dir.hpp>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -17,21 +16,9 @@ namespace test = penstock::test;
 namespace fs = std::filesystem;
 
 namespace {
-std::string shard(int samples) {
-    auto maker = test::tar_maker{};
-    for (int i = 0; i < samples; ++i) maker.add(std::to_string(i) + ".cls", "7");
-    return maker.end().bytes;
-}
+/// An index of these lines as the library writes it.
+std::string sealed(std::string const& lines, int shards) { return lines + ps::message("end ", shards, ' ', ps::io::crc32c(lines.data(), lines.size()), '\n'); }
 bool has(std::string const& text, std::string_view part) { return text.find(part) != text.npos; }
-std::string error_of(auto&& f) {
-    try {
-        f();
-    } catch (ps::error const& e) {
-        return e.what();
-    }
-    return "no error";
-}
-using list = std::vector<std::uint64_t>;
 }  // namespace
 
 TEST_CASE("shard_index: written and read back", "[unit][formats]") {
@@ -40,112 +27,93 @@ TEST_CASE("shard_index: written and read back", "[unit][formats]") {
     index.set("b c.tar", {7, 10'240, -5});
     index.set("a.tar", {0, 1024, 1'700'000'000'123'456'789});
     index.set("bad\nname", {1, 1, 1});
-    index.write(dir.path("")  + "/");
-    CHECK(test::file_bytes(dir.path("penstock-index")) == "penstock-index 1\n0 1024 1700000000123456789 a.tar\n7 10240 -5 b c.tar\nend 2\n");
+    index.write(dir.path() + "/");
+    auto const text = test::file_bytes(dir.path("penstock-index"));
+    CHECK(text == sealed("penstock-index 2\n0 1024 1700000000123456789 a.tar\n7 10240 -5 b c.tar\n", 2));
     auto const again = ps::shard_index::read(dir.path() + "/");
     CHECK(again.problem().empty());
-    CHECK(again.entries().size() == 2);
-    CHECK(again.entries().at("b c.tar") == ps::shard_index::entry{7, 10'240, -5});
-    CHECK(ps::shard_index::read(dir.path("nowhere/")).entries().empty());
+    CHECK(again.size() == 2);
+    CHECK(again.find("b c.tar") == ps::shard_index::entry{7, 10'240, -5});
+    CHECK_FALSE(again.find("b"));
+    CHECK(ps::shard_index::read(dir.path("nowhere/")).size() == 0);
     CHECK(ps::shard_index::read(dir.path("nowhere/")).problem().empty());
     CHECK(ps::shard_index::split("a/b/c.tar") == std::pair<std::string, std::string>("a/b/", "c.tar"));
     CHECK(ps::shard_index::split("c.tar") == std::pair<std::string, std::string>("", "c.tar"));
 }
 
-TEST_CASE("shard_index: every cut and every wrong line is a problem, never a wrong count", "[unit][formats]") {
+TEST_CASE("shard_index: every cut, every flipped byte and every wrong line is a problem, never a wrong count", "[unit][formats]") {
     auto const dir = test::temp_dir{};
-    auto const good = std::string("penstock-index 1\n3 1024 5 a.tar\n4 1024 5 b.tar\nend 2\n");
+    auto const read = [&](std::string_view text) {
+        dir.write("penstock-index", text);
+        return ps::shard_index::read(dir.path() + "/");
+    };
+    auto const good = sealed("penstock-index 2\n3 1024 5 a.tar\n4 1024 5 b.tar\n", 2);
+    REQUIRE(read(good).problem().empty());
     for (std::size_t n = 0; n < good.size(); ++n) {
-        dir.write("penstock-index", good.substr(0, n));
-        auto const index = ps::shard_index::read(dir.path() + "/");
+        auto const index = read(std::string_view(good).substr(0, n));
         REQUIRE_FALSE(index.problem().empty());
-        REQUIRE(index.entries().empty());
+        REQUIRE(index.size() == 0);
         REQUIRE(has(index.look(dir.path("a.tar")).reason, "penstock-index"));
     }
-    for (std::string bad : {"penstock-index 2\nend 0\n", "penstock-index 1\n3 1024 5 a.tar\n3 1024 5 a.tar\nend 2\n", "penstock-index 1\nx 1024 5 a.tar\nend 1\n", "penstock-index 1\n3 1024 5 \nend 1\n",
-                            "penstock-index 1\n-3 1024 5 a\nend 1\n", "penstock-index 1\n3 1024 5 a\nend 2\n", "penstock-index 1\nend 0\nmore\n", "penstock-index 1\n3  1024 5 a\nend 1\n"}) {
-        dir.write("penstock-index", bad);
+    for (std::size_t n = 0; n < good.size(); ++n) {
+        auto flipped = good;
+        flipped[n] = static_cast<char>(flipped[n] ^ 1);
+        INFO(flipped);
+        REQUIRE_FALSE(read(flipped).problem().empty());
+    }
+    for (auto const& bad : {sealed("penstock-index 1\n", 0), sealed("penstock-index 3\n", 0), sealed("penstock-index 2\n3 1024 5 a.tar\n3 1024 5 a.tar\n", 2), sealed("penstock-index 2\n3 1024 5 b.tar\n3 1024 5 a.tar\n", 2),
+                            sealed("penstock-index 2\nx 1024 5 a.tar\n", 1), sealed("penstock-index 2\n3 1024 5 \n", 1), sealed("penstock-index 2\n-3 1024 5 a\n", 1), sealed("penstock-index 2\n3 1024 5 a\n", 2),
+                            sealed("penstock-index 2\n", 0) + "more\n", sealed("penstock-index 2\n3  1024 5 a\n", 1)}) {
         INFO(bad);
-        CHECK_FALSE(ps::shard_index::read(dir.path() + "/").problem().empty());
+        CHECK_FALSE(read(bad).problem().empty());
     }
     fs::remove(dir.path("penstock-index"));
     fs::create_directory(dir.path("penstock-index"));
     CHECK(has(ps::shard_index::read(dir.path() + "/").problem(), "Is a directory"));
 }
 
-TEST_CASE("read_sizes_json: the flat object, and nothing else", "[unit][formats]") {
+TEST_CASE("shard_index: changes are seen at once, and several writers keep each other's", "[unit][formats]") {
     auto const dir = test::temp_dir{};
-    auto const read = [&](std::string_view text) { return ps::read_sizes_json(dir.write("sizes.json", text)); };
-    CHECK(read("{}").empty());
-    CHECK(read(" { } \n").empty());
-    CHECK(read("{\"00000.tar\": 10000, \"a\\\"\\\\\\/b\":0}\n") == std::map<std::string, std::uint64_t>{{"00000.tar", 10000}, {"a\"\\/b", 0}});
-    for (auto bad : {"", "{", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":-1}", "{\"a\":1.5}", "{\"a\":1e3}", "{\"a\":01}", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{\"a\":1}x", "{\"a\":\"1\"}", "{\"a\":1,\"a\":1}",
-                     "{a:1}", "{\"a:1}", "{\"a\\n\":1}", "{\"a\":99999999999999999999}", "{\"a\":{}}", "{\"a\"", "{\"a\":1", "{\"\\"}) {
-        INFO(bad);
-        auto const text = error_of([&] { read(bad); });
-        CHECK(has(text, "read_sizes_json: " + dir.path("sizes.json") + ", byte "));
-        CHECK(has(text, ": expected "));
+    auto const base = dir.path() + "/";
+    auto names = [](ps::shard_index const& index) {
+        std::string all;
+        index.each([&](std::string_view name, ps::shard_index::entry const& e) { all += ps::message(name, ':', e.samples, ' '); });
+        return all;
+    };
+    auto first = ps::shard_index{};
+    for (auto n : {"b", "d", "f"}) first.set(n, {1, 1, 1});
+    first.write(base);
+    auto one = ps::shard_index::read(base), two = ps::shard_index::read(base);
+    for (auto n : {"a", "d", "g"}) one.set(n, {2, 1, 1});
+    one.forget("f");
+    one.forget("never");
+    CHECK(names(one) == "a:2 b:1 d:2 g:2 ");
+    CHECK(one.size() == 4);
+    CHECK_FALSE(one.find("f"));
+    CHECK(one.find("d")->samples == 2);
+    two.set("c", {3, 1, 1});
+    one.write(base);
+    two.write(base);
+    CHECK(names(ps::shard_index::read(base)) == "a:2 b:1 c:3 d:2 g:2 ");
+    {
+        std::vector<std::jthread> writers;
+        for (int t = 0; t != 8; ++t)
+            writers.emplace_back([&base, t] {
+                auto mine = ps::shard_index{};
+                mine.set(ps::message("t", t), {1, 1, 1});
+                mine.write(base);
+            });
     }
+    CHECK(ps::shard_index::read(base).size() == 13);
 }
 
-TEST_CASE("shard_counts: the index first, then sizes.json, then a scan that writes the index", "[unit][formats]") {
+TEST_CASE("shard_index: loads and finds 100,000 shards", "[unit][formats]") {
     auto const dir = test::temp_dir{};
-    auto paths = std::vector<std::string>{};
-    for (int i = 0; i < 6; ++i) paths.push_back(dir.write(std::to_string(i) + ".tar", shard(i)));
-    auto told = std::string{};
-    auto options = ps::shard_counts_options{.threads = 2};
-    options.before_scan = [&](std::size_t n, std::uint64_t bytes, std::string const& why) { told = ps::message(n, " shards, ", bytes, " bytes: ", why); };
-    auto const first = ps::shard_counts(paths, options);
-    CHECK(first.samples == list{0, 1, 2, 3, 4, 5});
-    CHECK(first.scanned == 6);
-    CHECK(told == ps::message("6 shards, ", 6 * 1024 + 15 * 1024, " bytes: ", paths[0], " is not in the index"));
-
-    told.clear();
-    auto const second = ps::shard_counts(paths, options);
-    CHECK(second.samples == first.samples);
-    CHECK(second.from_index == 6);
-    CHECK(second.scanned == 0);
-    CHECK(told.empty());
-
-    dir.write("3.tar", shard(9));
-    auto const third = ps::shard_counts(paths, options);
-    CHECK(third.samples == list{0, 1, 2, 9, 4, 5});
-    CHECK(third.scanned == 1);
-    CHECK(has(told, "3.tar has "));
-
-    auto cut = shard(5);
-    dir.write("5.tar", cut.substr(0, 3000) + std::string(cut.size() - 3000, '\0'));  // the same length, another content
-    auto const fourth = ps::shard_counts(paths, options);
-    CHECK(fourth.scanned == 1);
-    CHECK(has(told, "5.tar was changed after it was indexed"));
-
-    dir.write("sizes.json", "{\"0.tar\": 10, \"1.tar\": 11, \"2.tar\": 12, \"3.tar\": 13, \"4.tar\": 14}");
-    CHECK(ps::shard_counts(paths, options).from_index == 6);
-    options.use_index = false;
-    CHECK(has(error_of([&] { ps::shard_counts(paths, options); }), paths[5] + ": is not in " + dir.path("sizes.json")));
-    paths.pop_back();
-    auto const fifth = ps::shard_counts(paths, options);
-    CHECK(fifth.samples == list{10, 11, 12, 13, 14});
-    CHECK(fifth.from_sizes_json == 5);
-    options.use_sizes_json = false;
-    options.count = [](std::string const& path) { return path.size(); };
-    CHECK(ps::shard_counts(paths, options).samples[0] == paths[0].size());
-    CHECK(ps::shard_counts({}, options).samples.empty());
-}
-
-TEST_CASE("shard_counts: a damaged or missing shard is an error that names it", "[unit][formats]") {
-    auto const dir = test::temp_dir{};
-    auto const good = dir.write("a.tar", shard(2)), bad = dir.write("b.tar", shard(2).substr(0, 700));
-    CHECK(has(error_of([&] { ps::shard_counts({good, bad}); }), bad));
-    CHECK(has(error_of([&] { ps::shard_counts({good, dir.path("no.tar")}); }), "no.tar: cannot open for reading: No such file"));
-    CHECK(has(error_of([&] { ps::shard_counts({good}, {.threads = 0}); }), "must be >= 1, got 0"));
-}
-
-TEST_CASE("shard_counts: a directory that cannot be written costs a scan, not an error", "[unit][formats]") {
-    auto const dir = test::temp_dir{};
-    auto const path = dir.write("a.tar", shard(2));
-    fs::create_directory(dir.path("penstock-index.tmp"));  // works for root too: the index cannot be created
-    CHECK(ps::shard_counts({path}).samples == list{2});
-    CHECK(ps::shard_counts({path}).scanned == 1);
-    CHECK_FALSE(fs::exists(dir.path("penstock-index")));
+    auto text = std::string("penstock-index 2\n");
+    for (int i = 0; i != 100'000; ++i) text += ps::message(1000 + i % 7, " 104857600 1700000000123456789 part-", 100'000 + i, ".tar\n");
+    dir.write("penstock-index", sealed(text, 100'000));
+    auto const index = ps::shard_index::read(dir.path() + "/");
+    CHECK(index.problem().empty());
+    CHECK(index.size() == 100'000);
+    CHECK(index.find("part-199999.tar")->samples == 1000 + 99'999 % 7);
 }

@@ -1,13 +1,10 @@
-// Implements: tests of count_samples: one shard, many in parallel, W10 (a key that comes back), damage.
+// Implements: tests of count_samples: by headers alone, W10 (a key that comes back).
 #include <penstock/formats/tar_count.hpp>
 
 #include <support/faulty_source.hpp>
 #include <support/tar_maker.hpp>
-#include <support/temp_dir.hpp>
 
-#include <atomic>
 #include <string>
-#include <vector>
 
 #include <support/catch.hpp>
 
@@ -45,43 +42,8 @@ TEST_CASE("count_samples: W10, a key that comes back is refused", "[unit][format
     auto const text = error_of([&] { ps::count_samples(source); });
     CHECK(text.find("mem.tar, sample 'a', byte 3072: returning_key: the key was there before, at byte 0") != std::string::npos);
     CHECK(text.find("HINT: files of one sample must follow each other") != std::string::npos);
-}
-
-TEST_CASE("count_samples: many shards give the same on any number of threads", "[unit][formats]") {
-    auto const dir = test::temp_dir{};
-    auto paths = std::vector<std::string>{};
-    auto expected = std::vector<std::uint64_t>{};
-    for (int i = 0; i < 23; ++i) {
-        paths.push_back(dir.write(std::to_string(i) + ".tar", shard(i * 7 % 11)));
-        expected.push_back(static_cast<std::uint64_t>(i * 7 % 11));
-    }
-    for (int threads : {1, 2, 8, 100}) CHECK(ps::count_samples(paths, {.threads = threads}) == expected);
-    CHECK(ps::count_samples(std::vector<std::string>{}, {}).empty());
-
-    auto now = std::atomic<int>{0}, most = std::atomic<int>{0};
-    auto options = ps::count_options{.threads = 3};
-    options.open = [&](std::string const& path) {
-        for (int seen = ++now, m = most; seen > m && !most.compare_exchange_weak(m, seen);) {}
-        std::this_thread::sleep_for(std::chrono::milliseconds(3));
-        --now;
-        return ps::io::open_file(path);
-    };
-    CHECK(ps::count_samples(paths, options) == expected);
-    CHECK(most <= 3);
-
-    CHECK_THROWS_AS(ps::count_samples(paths, {.threads = 0}), ps::config_error);
-}
-
-TEST_CASE("count_samples: the error is that of the first bad shard, whatever the timing", "[unit][formats]") {
-    auto const dir = test::temp_dir{};
-    auto paths = std::vector<std::string>{};
-    for (int i = 0; i < 20; ++i) paths.push_back(dir.write(std::to_string(i) + ".tar", i == 5 || i == 6 || i == 19 ? shard(3).substr(0, 700) : shard(200)));
-    for (int round = 0; round < 20; ++round) {
-        auto const text = error_of([&] { ps::count_samples(paths, {.threads = 4}); });
-        CHECK(text.find(paths[5] + ", sample '0', byte 512") == text.npos);
-        CHECK(text.find(paths[5]) != text.npos);
-        CHECK(text.find("truncated") != text.npos);
-    }
-    paths[2] = dir.path("missing.tar");
-    CHECK(error_of([&] { ps::count_samples(paths, {.threads = 4}); }).find("missing.tar: cannot open for reading: No such file") != std::string::npos);
+    auto unsorted = test::faulty_source(test::tar_maker{}.add("b.x", "1").add("a.x", "2").add("c.x", "2").end().bytes);
+    CHECK(ps::count_samples(unsorted) == 3);
+    auto late = test::faulty_source(test::tar_maker{}.add("c.x", "1").add("a.x", "2").add("b.x", "2").add("c.y", "3").end().bytes);
+    CHECK(error_of([&] { ps::count_samples(late); }).find("sample 'c', byte 3072: returning_key") != std::string::npos);
 }

@@ -1,5 +1,6 @@
 // Implements: tests of damaged shards: rows D3 to D14, rules T4 to T6, and every flip and cut of a small shard.
 #include <penstock/formats/tar_walker.hpp>
+#include <penstock/formats/tar_marks.hpp>
 #include <penstock/io/open_file.hpp>
 
 #include <support/faulty_source.hpp>
@@ -96,6 +97,37 @@ TEST_CASE("damage: D3 to D6, D11: shards that are cut", "[unit][formats]") {
     CHECK(named.dropped == 1);
     CHECK(named.text.find("read_tar: mem.tar, sample '2', byte 6144: truncated: the file ends inside '2.jpg': 1000 bytes and their padding were due, 300 are there") == 0);
     CHECK(cut(third + 512).dropped == 0);
+}
+
+TEST_CASE("damage: D1 (c), D4, D5, D6, D11: the block of the whole shard saves the sample that a cut leaves whole", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    auto const whole = five();
+    auto const path = dir.write("mem.tar", whole);
+    auto const marked = ps::mark_samples(ps::io::open_file(path), false);
+    marked.block.write(path, *ps::shard_index::stat_of(path), marked.end);
+    auto const cut = [&](std::size_t at) {
+        return walk(whole.substr(0, at), {.block = [&, at] { return ps::shard_block::of_longer(path, ps::io::file_opener(), at); }});
+    };
+    CHECK_DAMAGE(cut(third + 1024 + 512 + 300), truncated, 2);   // D3: the block helps nothing
+    CHECK_DAMAGE(cut(third + 1024 + 512 + 1010), truncated, 3);  // D4
+    CHECK_DAMAGE(cut(third + 1024 + 512 + 1000), truncated, 3);  // D4, no padding at all
+    CHECK_DAMAGE(cut(third + 1024 + 512 + 999), truncated, 2);
+    CHECK_DAMAGE(cut(third + 2560), missing_end, 3);             // D5
+    CHECK_DAMAGE(cut(third + 2560 + 100), truncated, 3);         // D6, inside the header of the next sample
+    CHECK_DAMAGE(cut(third + 1024), missing_end, 2);             // D6, between the files of one sample
+    CHECK_DAMAGE(cut(5 * 2560), missing_end, 5);                 // D11
+    CHECK_DAMAGE(cut(5 * 2560 + 512), missing_end, 5);
+    CHECK(cut(third + 2560).samples.back() == "2: cls=2 jpg=" + std::string(1000, 'c'));
+    CHECK_FALSE(cut(whole.size()).what);
+    // a block of another shard agrees with nothing
+    auto const other = test::tar_maker{}.add("0.cls", std::string(600, '0')).add("1.cls", std::string(99'000, '1')).end().bytes;
+    auto const of_other = walk(whole.substr(0, third + 2560), {.block = [&] {
+                                   dir.write("mem.tar", other);
+                                   auto const m = ps::mark_samples(ps::io::open_file(path), false);
+                                   m.block.write(path, *ps::shard_index::stat_of(path), m.end);
+                                   return ps::shard_block::of_longer(path, ps::io::file_opener(), third + 2560);
+                               }});
+    CHECK_DAMAGE(of_other, missing_end, 2);
 }
 
 TEST_CASE("damage: D7, bad headers", "[unit][formats]") {

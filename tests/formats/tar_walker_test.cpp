@@ -1,13 +1,17 @@
 // Implements: tests of tar_walker over whole shards: dialects (T3), grouping (W5 to W12), skipping, retries.
 #include <penstock/formats/tar_walker.hpp>
+#include <penstock/formats/tar_writer.hpp>
 #include <penstock/io/open_file.hpp>
 
 #include <support/faulty_source.hpp>
 #include <support/tar_maker.hpp>
 #include <support/temp_dir.hpp>
 
-#include <map>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -137,6 +141,33 @@ TEST_CASE("tar_walker: pax overrides: x beats g beats L beats the header; the la
     auto m = test::tar_maker{}.add("x", pax("size", "600"), 'x');
     m.bytes += test::tar_maker::header("a.x", 0);
     CHECK(one(m.pad(std::string(600, 'z')).add("b.x", "2")) == list{"a: x=" + std::string(600, 'z'), "b: x=2"});
+}
+
+TEST_CASE("tar_walker: T3, members of 8 GiB and more: base-256 of GNU tar, a pax size as we write it", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    auto const path = dir.path("large.tar");
+    constexpr auto size = (std::uint64_t{1} << 33) + 5;
+    auto gnu = test::tar_maker::header("a.bin", 0, '0', std::string_view("ustar  \0", 8));
+    for (std::size_t i = 0; i != 12; ++i) gnu[124 + i] = static_cast<char>(i == 0 ? 0x80 : i >= 4 ? size >> (8 * (11 - i)) & 0xff : 0);
+    test::tar_maker::sum(gnu);
+    for (auto const& header : {gnu, ps::detail::tar_member_header("a.bin", size, 0)}) {
+        std::filesystem::remove(path);
+        auto out = std::ofstream(path, std::ios::binary);  // a hole where the 8 GiB are
+        out << header;
+        out.seekp(static_cast<std::streamoff>(header.size() + ps::detail::tar_padded(size)));
+        out << test::tar_maker{}.add("a.cls", "7").add("b.cls", "8").end().bytes;
+        out.close();
+        auto walker = tar_walker(ps::io::open_file(path));
+        REQUIRE(walker.discard());
+        REQUIRE(walker.last_members().size() == 2);
+        CHECK(walker.last_members()[0].size == size);
+        CHECK(walker.last_members()[0].data == header.size());
+        CHECK(shown(*walker.next()) == "b: cls=8");
+        CHECK_FALSE(walker.next());
+        std::filesystem::resize_file(path, header.size() + size - 1);
+        auto cut = tar_walker(ps::io::open_file(path));
+        CHECK_THROWS_AS(cut.discard(), ps::damaged_shard);
+    }
 }
 
 TEST_CASE("tar_walker: W9, W11, a faulty sample costs itself only", "[unit][formats]") {

@@ -153,7 +153,7 @@ TEST_CASE("complete_shards: whatever is not whole and unchanged is named", "[uni
     CHECK_FALSE(complete());
     dir.write("penstock-index", "nonsense");
     CHECK_FALSE(complete());
-    CHECK(has(why, "no index of version 1"));
+    CHECK(has(why, "no index of version 2"));
 }
 
 TEST_CASE("write_tar: an error in mid-stream leaves whole shards, no index and no temporary", "[unit][formats]") {

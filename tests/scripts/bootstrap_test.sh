@@ -170,6 +170,24 @@ run VIRTUAL_ENV="$work/env"
 expect "nor beside an active environment with torch" test ! -e "$tree/.venv"
 
 fresh
+run PENSTOCK_TEST_TOOLS=1
+expect "a test run gets the tools too" says "webdataset==1.0.2"
+expect "by a call of pip of their own" pips 2
+run PENSTOCK_TEST_TOOLS=1
+expect "once" silent
+run
+expect "and others do not ask for them" pips 2
+rm "$tree/.venv/penstock-test-tools"
+: >"$work/state/pip-fails"
+run PENSTOCK_TEST_TOOLS=1
+expect "tools that cannot be installed are no failure" test "$status" = 0
+expect "but are told of" says "the tests that need them are skipped"
+expect "and LibTorch is left as it is" test -s "$tree/.venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
+fresh
+run PENSTOCK_TEST_TOOLS=1 PENSTOCK_SKIP_TORCH=1
+expect "without a .venv of ours there are none" silent
+
+fresh
 env -u VIRTUAL_ENV -u CONDA_PREFIX PATH="$bin:$PATH" "$tree/cmake/bootstrap.sh" >/dev/null 2>&1 &
 env -u VIRTUAL_ENV -u CONDA_PREFIX PATH="$bin:$PATH" "$tree/cmake/bootstrap.sh" >/dev/null 2>&1 &
 wait

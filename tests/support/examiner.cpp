@@ -173,7 +173,7 @@ void examiner::is_broken_alike(std::function<subject_ptr(int)> const& broken) {
 }
 
 void examiner::resumes_everywhere(int n, std::vector<int> const& errors) {
-    if (!build_(spec(0))->saves()) {
+    if (!build_(spec(n))->saves()) {  // not spec(0): a reader refuses a data set without samples
         if (may_.resumes) fail(4, "it cannot be saved over a source that can");
         return;
     }
@@ -252,7 +252,7 @@ void examiner::saves_without_trace(int n) {
     }
 }
 void examiner::keeps_its_state_small() {
-    if (!build_(spec(0))->saves()) return;
+    if (!build_(spec(7))->saves()) return;
     auto size = [&](int n) {
         auto p = fresh(spec(n), 0);
         events(*p, static_cast<std::size_t>(n) / 2);
@@ -313,7 +313,7 @@ void examiner::is_deterministic(int n) {
     for (auto const& v : s.log->violations()) fail(12, message("n = ", n, ": ", v));
 }
 void examiner::refuses_other_states() {
-    if (!build_(spec(0))->saves()) return;
+    if (!build_(spec(7))->saves()) return;
     auto p = fresh(spec(7), 0);
     events(*p, 2);
     auto const good = p->save();

@@ -20,7 +20,8 @@ enum class damage {
     duplicate_field,  ///< an extension twice in one sample
     reserved_field,   ///< an extension that starts with "__"
     returning_key,    ///< a key that comes back later in the shard (found by counting only)
-    index_mismatch,   ///< the shard has another number of samples than its index says
+    index_mismatch,   ///< the shard has another number of samples than its index says, or a sample lies elsewhere
+    bad_checksum,     ///< the bytes of a field are not those that were indexed (found only when reading verifies)
 };
 
 constexpr std::string_view name_of(damage d) {
@@ -36,12 +37,13 @@ constexpr std::string_view name_of(damage d) {
         case damage::reserved_field: return "reserved_field";
         case damage::returning_key: return "returning_key";
         case damage::index_mismatch: return "index_mismatch";
+        case damage::bad_checksum: return "bad_checksum";
     }
     return "unknown";
 }
 
 /// Content damage, which a policy may skip. `where.byte` is the offset of the header or block that shows it.
-/// duplicate_field and reserved_field cost one sample; every other kind ends the shard.
+/// duplicate_field, reserved_field and bad_checksum cost one sample; every other kind ends the shard.
 struct damaged_shard : stage_error {
     damaged_shard(std::string_view stage_name, penstock::damage what, place at, std::string_view because, std::string_view hint)
         : stage_error(stage_name, fault::content, std::move(at), message(name_of(what), ": ", because), hint), damage(what), cause(because) {}
@@ -49,7 +51,9 @@ struct damaged_shard : stage_error {
     penstock::damage damage;
     std::string cause;
 
-    bool costs_one_sample() const { return damage == penstock::damage::duplicate_field || damage == penstock::damage::reserved_field; }
+    bool costs_one_sample() const {
+        return damage == penstock::damage::duplicate_field || damage == penstock::damage::reserved_field || damage == penstock::damage::bad_checksum;
+    }
 };
 
 }  // namespace penstock

@@ -2,12 +2,16 @@
 #pragma once
 
 #include <penstock/core/stage.hpp>               // defines: stage, broken_chain
-#include <penstock/formats/plan_counts.hpp>      // defines: resolve_counts, count_plan_options, refuse_shard
+#include <penstock/formats/shard_block.hpp>      // defines: shard_block
+#include <penstock/formats/shard_counts.hpp>     // defines: resolve_counts, shard_counts_options, scan_shards, progress_sink, refuse_shard
 #include <penstock/formats/tar_count.hpp>        // defines: count_samples, tar_walker, tar_options, damaged_shard
+#include <penstock/formats/tar_marks.hpp>        // defines: check_sample
 #include <penstock/io/open_file.hpp>             // defines: opener, file_opener, byte_source
 #include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,27 +36,57 @@ struct read_tar_options {
     bool write_index = true;
     /// Shards counted at the same time.
     int count_threads = 4;
+    /// Whether shards that nothing knows the samples of are scanned; names behind an address only when asked.
+    scan_shards scan = scan_shards::local;
+    /// What is told about a scan, before and while it runs; empty: nothing. Without it, a scan of more than a second writes lines to stderr.
+    progress_sink progress = print_progress();
+    /// Compare every field with the CRC-32C that write_tar or `penstock-index build --crc` left beside the shard; a difference costs the sample.
+    bool verify = false;
 };
 
 namespace detail {
 
 class tar_shard {
 public:
-    tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options) : bytes_(bytes), walker_(std::move(bytes), options) {}
+    /// `block`: what is known of its samples; `checked`: their fields are compared with it.
+    tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::function<std::optional<shard_block>()> block, bool checked)
+        : bytes_(bytes), walker_(std::move(bytes), options), find_block_(std::move(block)) {
+        if (checked) block_ = find_block_();
+        checked_ = checked;
+    }
 
-    std::optional<fields> next() { return walker_.next(); }
+    std::optional<fields> next() {
+        auto const i = walker_.index();
+        auto whole = walker_.next();
+        if (whole && checked_) check_sample(*block_, i, *whole);
+        return whole;
+    }
     bool discard() {
         if (!walker_.discard()) return false;
         if (walker_.fault()) throw damaged_shard(*walker_.fault());
         return true;
     }
-    std::uint64_t skip(std::uint64_t n) { return walker_.skip(n); }
+    /// Walks, or jumps where a block says how far: a part of a large shard is reached without reading what lies before it.
+    std::uint64_t skip(std::uint64_t n) {
+        constexpr std::uint64_t worth_a_file = 64;
+        if (walker_.index() == 0 && n >= worth_a_file) {
+            if (!block_) block_ = find_block_();
+            if (block_ && block_->seekable() && n < block_->samples()) {
+                walker_.jump(n, block_->offset(n));
+                return n;
+            }
+        }
+        return walker_.skip(n);
+    }
     std::uint64_t index() const { return walker_.index(); }
     void cancel() noexcept { bytes_->cancel(); }
 
 private:
     std::shared_ptr<io::byte_source> bytes_;
     tar_walker walker_;
+    std::function<std::optional<shard_block>()> find_block_;
+    std::optional<shard_block> block_{};
+    bool checked_ = false;
 };
 
 struct tar_format {
@@ -60,10 +94,31 @@ struct tar_format {
     static constexpr char const* stage = "read_tar";
 
     io::opener io;
+    bool local = true;
     bool allow_missing_end = false;
+    bool verify = false;
 
     std::shared_ptr<tar_shard> open(std::string const& path, std::uint64_t samples) const {
-        return std::make_shared<tar_shard>(io(path), tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples});
+        auto bytes = io(path);
+        auto const find_block = [open = io, path, size = bytes->size(), here = local, must = verify]() -> std::optional<shard_block> {
+            auto const now = here ? shard_index::stat_of(path) : std::nullopt;
+            if (!must && (!here || !shard_index::stat_of(shard_block::path_of(path)))) return std::nullopt;
+            try {
+                auto block = shard_block::read(path, open, size, now ? &*now : nullptr);
+                if (must && !block.has_checksums()) throw stage_error("shard_block", fault::content, place{shard_block::path_of(path), {}, {}, {}}, "the block has no checksums", "add them: penstock-index build --crc");
+                return block;
+            } catch (stage_error const&) {
+                if (must) throw;
+                return std::nullopt;  // the headers say the same, only slower
+            }
+        };
+        auto const walking = tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples, .block = longer_block(path, io, local, bytes->size())};
+        return std::make_shared<tar_shard>(std::move(bytes), walking, find_block, verify);
+    }
+    /// For a shard that turns out to be cut: its block from when it was whole.
+    static std::function<std::shared_ptr<shard_block const>()> longer_block(std::string const& path, io::opener const& open, bool here, std::uint64_t size) {
+        if (!here) return {};
+        return [path, open, size] { return shard_block::of_longer(path, open, size); };
     }
     std::string const& key(fields const& f) const { return f.key(); }
     std::uint64_t bytes(fields const& f) const {
@@ -75,9 +130,9 @@ struct tar_format {
 
 /// How many samples a shard has; with read_up_to a damage counts as one more.
 inline std::uint64_t planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
-    auto const options = tar_options{.allow_missing_end = o.allow_missing_end};
     try {
         auto const source = open(path);
+        auto const options = tar_options{.allow_missing_end = o.allow_missing_end, .block = tar_format::longer_block(path, open, !o.io, source->size())};
         try {
             return count_samples(source, options);
         } catch (damaged_shard const&) {
@@ -97,16 +152,24 @@ inline std::uint64_t planned_samples(std::string const& path, io::opener const& 
     }
 }
 
+/// Before anything is read: that checksums are there at all.
+inline void require_blocks(shard_plan const& plan) {
+    for (std::size_t i = 0; i != plan.shards(); ++i)
+        if (auto const path = plan.names()[i]; plan.count(i) != 0 && !shard_index::stat_of(shard_block::path_of(path)))
+            throw config_error(message("read_tar: verify needs the checksums of every shard, and ", path, " has none (", shard_block::path_of(path), ")\n  HINT: penstock-index build --crc 'the shards', or write them with write_tar"));
+}
+
 }  // namespace detail
 
 /// The samples of tar shards: files that follow each other and share a key are one sample. Yields `sample`, that is keyed<fields>.
 ///
 /// Order    the plan's line: shards in the order of the pass, samples as they lie in the shard
 /// Buffers  one sample; one shard is open
-/// Resume   exact: what this rank still has to read as intervals of the line; loading walks the headers of one shard
-/// Threads  none; counting, while the chain is built, uses count_threads, and only for shards that no index and no caller knows
+/// Resume   exact: what this rank still has to read as intervals of the line; loading walks the headers of one shard, or jumps by its block
+/// Threads  none; counting, while the chain is built, uses count_threads, and only for shards that no caller, index or side file knows
 /// Errors   config_error for a shard that cannot be opened or counted, and for no samples at all; lost_samples for damage, a shard with fewer or
-///          more samples than planned, I/O: it names shard, key, byte and the ids that are lost, and the next call goes on behind them
+///          more samples than planned, a field that is not what was indexed (verify), I/O: it names shard, key, byte and the ids that are lost,
+///          and the next call goes on behind them
 ///
 ///     shard_list("train-{000..001}.tar") | shuffle_shards() | read_tar()
 inline auto read_tar(read_tar_options options = {}) {
@@ -116,9 +179,14 @@ inline auto read_tar(read_tar_options options = {}) {
         static_assert(ok, "read_tar() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
             auto const open = options.io ? options.io : io::file_opener();
-            auto const counting = count_plan_options{.local = !options.io, .write_index = options.write_index && options.damaged == damaged_shards::refuse, .threads = options.count_threads};
-            auto const counted = resolve_counts(plan, "read_tar", counting, [&](std::string const& path) { return detail::planned_samples(path, open, options); });
-            return planned_reader<detail::tar_format>(counted, detail::tar_format{open, options.allow_missing_end});
+            bool const local = !options.io;
+            auto counting = shard_counts_options{.scan = options.scan, .threads = options.count_threads, .local = local, .side_files = local,
+                                                 .write_index = options.write_index && options.damaged == damaged_shards::refuse, .progress = options.progress, .who = "read_tar"};
+            counting.count = [&](std::string const& path) { return detail::planned_samples(path, open, options); };
+            counting.cost = [&](std::string const& path) { return header_scan_cost(open(path)); };
+            auto const counted = resolve_counts(plan, counting);
+            if (options.verify && local) detail::require_blocks(counted);
+            return planned_reader<detail::tar_format>(counted, detail::tar_format{open, local, options.allow_missing_end, options.verify});
         } else return broken_chain{};
     });
 }

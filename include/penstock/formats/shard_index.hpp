@@ -1,15 +1,18 @@
 // Implements: shard_index, the side file that remembers how many samples the shards of a directory have.
 #pragma once
 
-#include <penstock/formats/tar_writer.hpp>  // defines: written_shard
-#include <penstock/io/atomic_file.hpp>      // defines: atomic_file, if_busy
-#include <penstock/io/open_file.hpp>        // defines: open_file
+#include <penstock/io/atomic_file.hpp>  // defines: atomic_file, if_busy
+#include <penstock/io/crc32c.hpp>       // defines: crc32c
+#include <penstock/io/open_file.hpp>    // defines: open_file
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,15 +22,27 @@
 
 namespace penstock {
 
+/// A shard that was written.
+struct written_shard {
+    std::string path{};
+    std::uint64_t samples = 0;
+    std::uint64_t bytes = 0;
+    std::int64_t mtime_ns = 0;
+
+    friend bool operator==(written_shard const&, written_shard const&) = default;
+};
+
 /// One text file per directory, `penstock-index`: a heading, one line `samples bytes mtime_ns base-name` per shard in the order of
-/// names, and a last line `end <shards>`. It saves a scan and replaces no check: an entry counts only while length and time of change of
-/// its shard are those of the scan.
+/// names, and a last line `end <shards> <CRC-32C of all before>`. It saves a scan and replaces no check: an entry counts only while
+/// length and time of change of its shard are those of the scan. Loads whole: 1 M shards in about 0.1 s.
 class shard_index {
 public:
     struct entry {
         std::uint64_t samples = 0, bytes = 0;
         std::int64_t mtime_ns = 0;
         friend bool operator==(entry const&, entry const&) = default;
+        /// Whether both are the same file, as far as length and time of change tell.
+        bool same_file(entry const& other) const { return bytes == other.bytes && mtime_ns == other.mtime_ns; }
     };
     /// What the index knows of a shard: its samples, or why not.
     struct answer {
@@ -50,45 +65,84 @@ public:
         if (::stat(path.c_str(), &status) != 0 && errno == ENOENT) return result;
         try {
             auto const file = io::open_file(path);
-            if (file->size() > largest) result.problem_ = message(path, " has ", file->size(), " bytes; at most 1 GiB makes sense");
-            else result.parse(file->read(0, static_cast<std::size_t>(file->size())).text(), path);
+            if (file->size() > largest) result.problem_ = message(path, " has ", file->size(), " bytes; at most 4 GiB makes sense");
+            else {
+                result.text_ = file->read(0, static_cast<std::size_t>(file->size()));
+                result.parse(path);
+            }
         } catch (stage_error const& e) {
             result.problem_ = e.what();
         }
-        if (!result.problem_.empty()) result.all_.clear();
+        if (!result.problem_.empty()) result.lines_.clear();
         return result;
     }
-    /// Atomic; when several processes write, the last one stays. Names with a line end are left out.
+    /// Puts what was set and forgotten since it was read into the file, atomically: what other processes wrote meanwhile stays.
+    /// Names with a line end are left out.
     void write(std::string const& directory) const {
         auto file = io::atomic_file(path_in(directory), "shard_index", io::if_busy::wait);
-        auto text = std::string(heading) + "\n";
+        auto latest = read(directory);  // under the lock of the temporary file
+        for (auto const& [name, change] : changes_) latest.changes_.insert_or_assign(name, change);
+        std::uint32_t sum = 0;
         std::size_t lines = 0;
-        for (auto const& [name, e] : all_) {
-            if (name.find('\n') != name.npos) continue;
-            text += message(e.samples, ' ', e.bytes, ' ', e.mtime_ns, ' ', name, '\n');
+        auto const put = [&](std::string const& text) {
+            sum = io::crc32c(text.data(), text.size(), sum);
+            file.write(text);
+        };
+        put(std::string(heading) + "\n");
+        auto row = std::string{};
+        latest.each([&](std::string_view name, entry const& e) {
+            if (name.find('\n') != name.npos) return;
+            ((row.assign(std::to_string(e.samples)) += ' ') += std::to_string(e.bytes)) += ' ';
+            ((row += std::to_string(e.mtime_ns)) += ' ') += name;
+            put(row += '\n');
             ++lines;
-        }
-        file.write(text + message("end ", lines, '\n'));
+        });
+        file.write(message("end ", lines, ' ', sum, '\n'));
         file.commit();
     }
 
+    /// The entry of a base name, whether or not its shard is still the same.
+    std::optional<entry> find(std::string_view base_name) const {
+        if (!changes_.empty())
+            if (auto const changed = changes_.find(base_name); changed != changes_.end()) return changed->second;
+        auto const at = std::lower_bound(lines_.begin(), lines_.end(), base_name, [](line const& l, std::string_view n) { return l.name < n; });
+        if (at == lines_.end() || at->name != base_name) return std::nullopt;
+        return at->marks;
+    }
     /// `path` leads to the shard; its length and time of change are looked up now.
-    answer look(std::string const& path) const {
-        auto const found = all_.find(split(path).second);
-        if (found == all_.end()) return {{}, problem_.empty() ? path + " is not in the index" : problem_};
-        auto const now = stat_of(path);
+    answer look(std::string const& path) const { return look(path, stat_of(path)); }
+    /// The same when they are known.
+    answer look(std::string const& path, std::optional<entry> const& now) const {
+        auto const e = find(std::string_view(path).substr(path.rfind('/') + 1));
+        if (!e) return {{}, problem_.empty() ? path + " is not in the index" : problem_};
         if (!now) return {{}, path + " cannot be looked up"};
-        auto const& e = found->second;
-        if (now->bytes != e.bytes) return {{}, message(path, " has ", now->bytes, " bytes, ", e.bytes, " when it was indexed")};
-        if (now->mtime_ns != e.mtime_ns) return {{}, path + " was changed after it was indexed"};
-        return {e.samples, {}};
+        if (now->bytes != e->bytes) return {{}, message(path, " has ", now->bytes, " bytes, ", e->bytes, " when it was indexed")};
+        if (now->mtime_ns != e->mtime_ns) return {{}, path + " was changed after it was indexed"};
+        return {e->samples, {}};
     }
     /// Remembers a shard by what stat says of it; call `stat_of` before the scan, so that a change during it shows.
-    void set(std::string const& base_name, entry e) { all_.insert_or_assign(base_name, e); }
+    void set(std::string const& base_name, entry e) { changes_.insert_or_assign(base_name, e); }
     void set(written_shard const& shard) { set(split(shard.path).second, {shard.samples, shard.bytes, shard.mtime_ns}); }
-    void forget(std::string const& base_name) { all_.erase(base_name); }
+    void forget(std::string const& base_name) { changes_.insert_or_assign(base_name, std::nullopt); }
+    /// Whether there is anything to write.
+    bool changed() const { return !changes_.empty(); }
 
-    std::map<std::string, entry> const& entries() const { return all_; }
+    /// f(name, entry) for every shard it knows, in the order of names.
+    template <class F>
+    void each(F f) const {
+        auto at = lines_.begin();
+        for (auto const& [name, change] : changes_) {
+            for (; at != lines_.end() && at->name < name; ++at) f(at->name, at->marks);
+            if (at != lines_.end() && at->name == name) ++at;
+            if (change) f(std::string_view(name), *change);
+        }
+        for (; at != lines_.end(); ++at) f(at->name, at->marks);
+    }
+    std::size_t size() const {
+        std::size_t n = 0;
+        each([&](std::string_view, entry const&) { ++n; });
+        return n;
+    }
     /// Why an index file that exists was not used; empty when it was.
     std::string const& problem() const { return problem_; }
 
@@ -100,45 +154,60 @@ public:
     }
 
 private:
-    static constexpr std::string_view heading = "penstock-index 1";
-    static constexpr std::uint64_t largest = 1 << 30;
+    static constexpr std::string_view heading = "penstock-index 2";
+    static constexpr std::uint64_t largest = std::uint64_t{1} << 32;
 
-    void parse(std::string_view text, std::string const& path) {
+    struct line {
+        std::string_view name;  // into text_
+        entry marks;
+    };
+
+    void parse(std::string const& path) {
+        auto const whole = text_.text();
+        auto rest = whole;
         std::size_t number = 0;
         auto const bad = [&](std::string_view why) { problem_ = message(path, ", line ", number, ": ", why, "; remove the file to have it written again"); };
-        auto line = std::string_view{};
+        auto row = std::string_view{};
         auto const take = [&] {
-            auto const cut = text.find('\n');
-            if (cut == text.npos) return false;
-            line = text.substr(0, cut);
-            text.remove_prefix(cut + 1);
+            auto const cut = rest.find('\n');
+            if (cut == rest.npos) return false;
+            row = rest.substr(0, cut);
+            rest.remove_prefix(cut + 1);
             ++number;
             return true;
         };
         auto const integer = [&](auto& value) {
-            auto const [end, why] = std::from_chars(line.data(), line.data() + line.size(), value);
+            auto const [end, why] = std::from_chars(row.data(), row.data() + row.size(), value);
             if (why != std::errc{}) return false;
-            line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+            row.remove_prefix(static_cast<std::size_t>(end - row.data()));
             return true;
         };
-        auto const space = [&] { return line.starts_with(' ') ? (line.remove_prefix(1), true) : false; };
-        if (!take() || line != heading) return bad("this is no index of version 1");
-        while (take()) {
-            if (line.starts_with("end ")) {
-                line.remove_prefix(4);
+        auto const space = [&] { return row.starts_with(' ') ? (row.remove_prefix(1), true) : false; };
+        if (!take() || row != heading) return bad("this is no index of version 2");
+        lines_.reserve(whole.size() / 40);
+        while (true) {
+            auto const before = whole.size() - rest.size();
+            if (!take()) break;
+            if (row.starts_with("end ")) {
+                row.remove_prefix(4);
                 std::size_t lines = 0;
-                if (!integer(lines) || !line.empty() || lines != number - 2 || !text.empty()) bad("the last line does not match the file");
+                std::uint32_t sum = 0;
+                if (!integer(lines) || !space() || !integer(sum) || !row.empty() || lines != lines_.size() || !rest.empty()) return bad("the last line does not match the file");
+                if (sum != io::crc32c(whole.data(), before)) bad("the file was changed: its checksum does not hold");
                 return;
             }
             auto e = entry{};
-            if (!integer(e.samples) || !space() || !integer(e.bytes) || !space() || !integer(e.mtime_ns) || !space() || line.empty())
+            if (!integer(e.samples) || !space() || !integer(e.bytes) || !space() || !integer(e.mtime_ns) || !space() || row.empty())
                 return bad("expected 'samples bytes mtime_ns name'");
-            if (!all_.emplace(line, e).second) return bad("the name is there twice");
+            if (!lines_.empty() && lines_.back().name >= row) return bad("the name is there twice, or not in order");
+            lines_.push_back({row, e});
         }
         bad("the file is cut off");
     }
 
-    std::map<std::string, entry> all_{};
+    blob text_{};                // what was read
+    std::vector<line> lines_{};  // in the order of names
+    std::map<std::string, std::optional<entry>, std::less<>> changes_{};  // since then; nothing: forgotten
     std::string problem_{};
 };
 

@@ -1,36 +1,34 @@
-// Implements: count_samples, how many samples a shard has, by its headers alone; and the same for many shards at once.
+// Implements: count_samples, how many samples a shard has, by its headers alone; walk_samples, which looks at each.
 #pragma once
 
 #include <penstock/formats/tar_walker.hpp>  // defines: tar_walker, damaged_shard, damage
-#include <penstock/io/open_file.hpp>        // defines: opener, file_opener, byte_source
+#include <penstock/io/byte_source.hpp>      // defines: byte_source
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 namespace penstock {
 
-struct count_options {
-    int threads = 4;                         ///< at most this many shards are open at once
-    io::opener open = io::file_opener();     ///< called from these threads, one source per shard
-    tar_options tar = {};
-};
-
 namespace detail {
 
 /// Keys of a shard by hash, to find one that comes back later; equal hashes are settled by reading both keys again.
+/// Where the keys ascend, as in most shards, none can come back, and nothing is sorted.
 class returning_keys {
 public:
-    void add(std::string const& key, std::uint64_t byte) { seen_.push_back({std::hash<std::string>{}(key), byte}); }
+    void add(std::string const& key, std::uint64_t byte) {
+        ascending_ = ascending_ && (seen_.empty() || last_ < key);
+        if (ascending_) last_ = key;
+        seen_.push_back({std::hash<std::string>{}(key), byte});
+    }
     void check(std::shared_ptr<io::byte_source> const& source, tar_options options) {
+        if (ascending_) return;
         std::sort(seen_.begin(), seen_.end());
         for (std::size_t i = 1; i < seen_.size(); ++i) {
             for (auto j = i; j > 0 && seen_[j - 1].first == seen_[i].first; --j) {
@@ -50,12 +48,38 @@ private:
         return std::string(tar_name::of(m.name).key);
     }
     std::vector<std::pair<std::uint64_t, std::uint64_t>> seen_;
+    std::string last_;
+    bool ascending_ = true;
 };
+
+/// Walks a whole shard and calls f(walker, fields) for every sample: with its fields when `payloads`, empty otherwise and where the sample
+/// has a fault of its own. A damaged shard is an error (damaged_shard), and so is a key that comes back later in it.
+template <class F>
+void walk_samples(std::shared_ptr<io::byte_source> const& source, tar_options options, bool payloads, F f) {
+    auto walker = tar_walker(source, options);
+    auto keys = returning_keys{};
+    while (true) {
+        auto whole = std::optional<fields>{};
+        auto const before = walker.index();
+        bool faulty = false;
+        try {
+            if (payloads) whole = walker.next();
+            else walker.discard();
+        } catch (damaged_shard const& e) {
+            if (!e.costs_one_sample()) throw;
+            faulty = true;
+        }
+        if (walker.index() == before) break;
+        keys.add(whole ? whole->key() : walker.last_key(), walker.first_byte());
+        f(std::as_const(walker), faulty ? std::optional<fields>{} : std::move(whole));
+    }
+    keys.check(source, options);
+}
 
 }  // namespace detail
 
-/// The number of samples of one shard. A damaged shard is an error (damaged_shard), and so is a key that comes back later in it;
-/// a sample with a duplicate or reserved field counts, because it takes its place when it is read.
+/// The number of samples of one shard, by its headers alone. A sample with a duplicate or reserved field counts, because it takes its place
+/// when it is read.
 inline std::uint64_t count_samples(std::shared_ptr<io::byte_source> const& source, tar_options options = {}) {
     auto walker = detail::tar_walker(source, options);
     auto keys = detail::returning_keys{};
@@ -69,50 +93,17 @@ inline std::uint64_t count_samples(io::byte_source& source, tar_options options 
     return count_samples(std::shared_ptr<io::byte_source>(std::shared_ptr<void>{}, &source), options);
 }
 
-namespace detail {
-/// Runs f(0) ... f(n - 1) on at most `threads` threads and returns when all have ended. When calls throw, the error of the lowest index
-/// is the one that is thrown, whatever the timing; no further index is started after the first error.
-template <class F>
-void for_each_index_parallel(std::size_t n, int threads, F f) {
-    if (threads < 1) throw config_error(message("threads: must be >= 1, got ", threads, "\n  HINT: 1 reads one shard after the other"));
-    auto next = std::atomic<std::size_t>{0};
-    auto failed = std::atomic<bool>{false};
-    auto guard = std::mutex{};
-    auto first = n;
-    auto error = std::exception_ptr{};
-    auto const work = [&] {
-        while (!failed.load()) {
-            // Taken in order: when index i fails, every lower one was started and will report too.
-            auto const i = next.fetch_add(1);
-            if (i >= n) return;
-            try {
-                f(i);
-            } catch (...) {
-                auto const lock = std::lock_guard(guard);
-                if (i < first) {
-                    first = i;
-                    error = std::current_exception();
-                }
-                failed.store(true);
-            }
-        }
-    };
-    {
-        auto pool = std::vector<std::jthread>{};
-        auto const extra = (std::min)(static_cast<std::size_t>(threads), n);
-        for (std::size_t t = 1; t < extra; ++t) pool.emplace_back(work);
-        work();
+/// Seconds a header scan takes per byte of the shard, measured on its beginning for at most `budget`; nothing for what cannot be walked.
+inline std::optional<double> header_scan_cost(std::shared_ptr<io::byte_source> const& source, std::chrono::milliseconds budget = std::chrono::milliseconds(20)) {
+    auto const start = std::chrono::steady_clock::now();
+    auto const spent = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    auto walker = detail::tar_walker(source, {.allow_missing_end = true});
+    try {
+        while (walker.discard() && (walker.index() % 16 != 0 || spent() < std::chrono::duration<double>(budget).count())) {}
+    } catch (stage_error const&) {
     }
-    if (error) std::rethrow_exception(error);
-}
-
-}  // namespace detail
-
-/// The samples of each shard, in the order of `paths`, whatever the number of threads.
-inline std::vector<std::uint64_t> count_samples(std::vector<std::string> const& paths, count_options const& options = {}) {
-    auto counts = std::vector<std::uint64_t>(paths.size());
-    detail::for_each_index_parallel(paths.size(), options.threads, [&](std::size_t i) { counts[i] = count_samples(options.open(paths[i]), options.tar); });
-    return counts;
+    if (walker.offset() == 0) return std::nullopt;
+    return spent() / static_cast<double>(walker.offset());
 }
 
 }  // namespace penstock

@@ -63,6 +63,12 @@ public:
     /// Where the next header is due.
     std::uint64_t offset() const { return at_; }
     void end() { ended_ = true; }
+    /// Goes on at a member's first header.
+    void jump(std::uint64_t byte) {
+        at_ = byte;
+        ended_ = false;
+    }
+    bool global_headers() const { return saw_global_; }
 
 private:
     static constexpr std::uint64_t longest_extension = 1 << 20;
@@ -98,6 +104,7 @@ private:
                 if (*size > longest_extension)
                     throw error(damage::bad_header, at, {}, message("an extension header of ", *size, " bytes; at most 1 MiB makes sense"));
                 extension(type, at, *size, more, global_path, global_size);
+                saw_global_ = saw_global_ || type == 'g';
                 at += tar_block + tar_padded(*size);
                 continue;
             }
@@ -239,7 +246,7 @@ private:
 
     std::shared_ptr<io::byte_source> source_;
     bool allow_missing_end_;
-    bool ended_ = false;
+    bool ended_ = false, saw_global_ = false;
     std::uint64_t at_;
     std::optional<std::string> global_path_{};
     std::optional<std::uint64_t> global_size_{};

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <penstock/core/fields.hpp>          // defines: fields, shard_name
+#include <penstock/formats/shard_block.hpp>  // defines: shard_block
 #include <penstock/formats/tar_members.hpp>  // defines: tar_members, tar_member, damaged_shard, damage
 #include <penstock/formats/tar_name.hpp>     // defines: tar_name, ascii_lower
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +22,8 @@ namespace penstock {
 struct tar_options {
     bool allow_missing_end = false;                      ///< a shard that ends between two members is whole (some writers leave the marker out)
     std::optional<std::uint64_t> expected_samples = {};  ///< from an index: any other number is damage (index_mismatch)
+    /// Asked when the file ends too early: the block of the shard from when it was whole. A last sample that the block says ends there is whole.
+    std::function<std::shared_ptr<shard_block const>()> block = {};
 };
 
 /// Members of a shard that are no fields of a sample, by reason.
@@ -33,7 +38,8 @@ struct skipped_members {
 
 namespace detail {
 
-/// A sample is a maximal run of fields with one key. It is given only after the header of another key, or the end marker, was verified.
+/// A sample is a maximal run of fields with one key. It is given only after the header of another key, or the end marker, was verified, or
+/// where a block says that it ends.
 /// damaged_shard ends the walk, unless it costs_one_sample(): then that sample is consumed and the next call continues behind it.
 /// Any other error (I/O) changes nothing: the call may be repeated. Payloads are read once, when their sample is asked for.
 class tar_walker {
@@ -49,6 +55,12 @@ public:
         auto whole = fields(name_, std::move(key_), first_);
         for (auto& f : found_) whole.add(std::move(f.name), std::move(f.bytes));
         return whole;
+    }
+    /// Goes on with sample number `n`, whose first header lies at `byte`; no global pax header may have come before it.
+    void jump(std::uint64_t n, std::uint64_t byte) {
+        members_.jump(byte);
+        have_member_ = open_ = false;
+        index_ = n;
     }
     /// Passes the next sample by its headers; false at the end of the shard. A sample with a fault of its own passes silently.
     bool discard() { return advance(false); }
@@ -69,13 +81,26 @@ public:
     /// Of the sample that was passed last.
     std::uint64_t first_byte() const { return first_; }
     std::string const& last_key() const { return key_; }
+    /// Its members that are fields, in the order of the shard. `name` is the extension after discard(), moved away after next().
+    struct mark {
+        std::string name{};
+        blob bytes{};
+        std::uint64_t data = 0, size = 0;
+    };
+    std::span<mark const> last_members() const { return found_; }
+    /// At the end of the shard: where its last member ends. And whether a global pax header was met.
+    std::uint64_t offset() const { return members_.offset(); }
+    bool global_headers() const { return members_.global_headers(); }
 
 private:
     bool advance(bool with_payload) {
+        if (later_) throw *std::exchange(later_, std::nullopt);
         try {
             return collect(with_payload);
         } catch (damaged_shard const& e) {
             if (e.costs_one_sample()) throw;
+            bool const cut = e.damage == damage::missing_end || e.damage == damage::truncated;
+            if (cut && open_ && ends_by_block(pending_first_, members_.offset())) return release_before(e, with_payload);
             dropped_ = open_ ? 1 : 0;
             open_ = false;
             members_.end();
@@ -98,15 +123,36 @@ private:
             }
             auto const name = usable();
             if (name && open_ && name->key != pending_key_) return release(with_payload);  // the member waits for the next call
-            if (member_.cut) members_.throw_cut(member_, name ? name->key : std::string_view{});
+            bool const last = member_.cut && name && source_->size() - member_.data >= member_.size &&
+                              ends_by_block(open_ ? pending_first_ : member_.header, member_.data + tar_padded(member_.size));  // only padding is missing
+            if (member_.cut && !last) members_.throw_cut(member_, name ? name->key : std::string_view{});
             if (!name) {
                 have_member_ = false;
                 continue;
             }
             if (!open_) begin(name->key);
             add(ascii_lower(name->extension), with_payload);
+            if (last) {
+                try {
+                    members_.throw_cut(member_, pending_key_);
+                } catch (damaged_shard const& e) {
+                    return release_before(e, with_payload);
+                }
+            }
             have_member_ = false;
         }
+    }
+    /// Whether the block says that the sample which begins at `first` is the next one, and ends at `end`: every byte between was walked.
+    bool ends_by_block(std::uint64_t first, std::uint64_t end) const {
+        auto const block = options_.block ? options_.block() : nullptr;
+        return block && index_ < block->samples() && block->offset(index_) == first && block->offset(index_ + 1) == end;
+    }
+    /// The sample that is open comes before the damage, which the next call throws.
+    bool release_before(damaged_shard const& e, bool with_payload) {
+        later_.emplace(e);
+        members_.end();
+        have_member_ = false;
+        return release(with_payload);
     }
     void begin(std::string_view key) {
         if (options_.expected_samples && index_ >= *options_.expected_samples)
@@ -123,7 +169,7 @@ private:
         else if (std::any_of(pending_.begin(), pending_.end(), [&](auto const& f) { return f.name == extension; }))
             note(damage::duplicate_field, message("field '", extension, "' is there twice; the second is member '", member_.name, "'"));
         auto bytes = with_payload && !fault_ ? source_->read(member_.data, static_cast<std::size_t>(member_.size)) : blob{};
-        pending_.push_back({std::move(extension), std::move(bytes)});
+        pending_.push_back({std::move(extension), std::move(bytes), member_.data, member_.size});
     }
     void note(damage what, std::string cause) {
         if (!fault_) fault_.emplace(members_.error(what, member_.header, pending_key_, cause));
@@ -168,10 +214,10 @@ private:
     tar_member member_{};
     bool have_member_ = false;  // member_ is read and belongs to the sample after the one just given, or its payload failed
     bool open_ = false;
-    std::vector<fields::field> pending_{}, found_{};
+    std::vector<mark> pending_{}, found_{};
     std::string pending_key_{}, key_{};
     std::uint64_t pending_first_ = 0, first_ = 0, index_ = 0, dropped_ = 0;
-    std::optional<damaged_shard> fault_{};
+    std::optional<damaged_shard> fault_{}, later_{};
     skipped_members skipped_{};
 };
 

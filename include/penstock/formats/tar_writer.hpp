@@ -2,6 +2,7 @@
 #pragma once
 
 #include <penstock/core/fields.hpp>         // defines: fields, blob
+#include <penstock/formats/shard_block.hpp>  // defines: shard_block, shard_index, written_shard
 #include <penstock/formats/tar_header.hpp>  // defines: tar_block, tar_padded
 #include <penstock/formats/tar_name.hpp>    // defines: tar_name, ascii_lower
 #include <penstock/io/atomic_file.hpp>      // defines: atomic_file
@@ -16,16 +17,6 @@
 #include <vector>
 
 namespace penstock {
-
-/// A shard that was written.
-struct written_shard {
-    std::string path{};
-    std::uint64_t samples = 0;
-    std::uint64_t bytes = 0;
-    std::int64_t mtime_ns = 0;
-
-    friend bool operator==(written_shard const&, written_shard const&) = default;
-};
 
 namespace detail {
 
@@ -95,7 +86,8 @@ inline std::string tar_member_header(std::string_view name, std::uint64_t size, 
 /// Fields are written in bytewise order of their extensions, mode 0444, owner 0. Names that a reader would take for something else are refused.
 class tar_writer {
 public:
-    explicit tar_writer(std::string path, std::uint64_t mtime = 0) : file_(std::move(path), "write_tar"), mtime_(mtime) {
+    /// `checksums`: a shard_block with the place of every sample and a CRC-32C of every field is written beside the shard.
+    explicit tar_writer(std::string path, std::uint64_t mtime = 0, bool checksums = false) : file_(std::move(path), "write_tar"), mtime_(mtime), block_(true), checksums_(checksums) {
         if (mtime > 077777777777) throw config_error(message("write_tar: mtime must fit in 33 bits, got ", mtime, "\n  HINT: it counts seconds since 1970; 0 keeps shards reproducible"));
     }
 
@@ -106,6 +98,11 @@ public:
         std::sort(order.begin(), order.end(), [](auto const* a, auto const* b) { return a->name < b->name; });
         check(key, order);
         keys_.emplace(key);
+        if (checksums_) {
+            auto sums = std::vector<std::uint32_t>{};
+            for (auto const* f : order) sums.push_back(io::crc32c(f->bytes.data(), f->bytes.size()));
+            block_.add(file_.size(), sums);
+        }
         for (auto const* f : order) {
             file_.write(detail::tar_member_header(message(key, '.', f->name), f->bytes.size(), mtime_));
             file_.write(f->bytes.text());
@@ -115,12 +112,15 @@ public:
     }
     /// Ends the shard, puts it on disk and gives it its name.
     written_shard finish() {
+        auto const end = file_.size();
         zeros(2 * detail::tar_block);
         constexpr std::uint64_t record = 10'240;
         zeros((record - file_.size() % record) % record);
         file_.commit();
         auto const status = file_.file().status(file_.path());
-        return {file_.path(), samples_, file_.size(), std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+        auto const mtime_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+        if (checksums_) block_.write(file_.path(), {samples_, file_.size(), mtime_ns}, end);
+        return {file_.path(), samples_, file_.size(), mtime_ns};
     }
 
     std::uint64_t samples() const { return samples_; }
@@ -158,6 +158,8 @@ private:
     std::uint64_t mtime_;
     std::uint64_t samples_ = 0;
     std::unordered_set<std::string> keys_{};
+    shard_block::writer block_;
+    bool checksums_;
 };
 
 }  // namespace penstock

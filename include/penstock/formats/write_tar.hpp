@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/stage.hpp>           // defines: terminal, pipeline, keyed, value
-#include <penstock/formats/shard_index.hpp>  // defines: shard_index
+#include <penstock/formats/shard_block.hpp>  // defines: shard_block, shard_index
 #include <penstock/formats/tar_writer.hpp>   // defines: tar_writer, written_shard
 #include <penstock/io/locked_file.hpp>       // defines: directory_lock
 #include <penstock/stages/write_to.hpp>      // defines: sink, write_all
@@ -32,6 +32,7 @@ struct write_tar_options {
     int digits = 6;                            ///< of the number that replaces {} in the pattern
     existing_shards existing = existing_shards::refuse;
     std::uint64_t mtime = 0;                   ///< of the members; 0 keeps shards reproducible
+    bool checksums = true;                     ///< remember a CRC-32C of every field, for read_tar({.verify = true})
 };
 
 struct written_shards {
@@ -103,13 +104,15 @@ public:
         auto index = shard_index::read(pattern_.directory);
         auto listed = false;
         auto names = std::vector<std::string>{};
-        for (auto const& [name, e] : index.entries())
-            if (pattern_.covers(name)) names.push_back(name);
+        index.each([&](std::string_view name, shard_index::entry const&) {
+            if (pattern_.covers(name)) names.emplace_back(name);
+        });
         for (auto const& name : names) {
             index.forget(name);
             listed = true;
         }
         if (listed) index.write(pattern_.directory);  // first, so that no index ever speaks of a set that is half replaced
+        for (auto const& name : old) std::filesystem::remove(shard_block::path_of(pattern_.directory + name), failed);
         for (auto const& name : old)
             if (!std::filesystem::remove(pattern_.directory + name, failed) && failed) io::throw_errno("write_tar", pattern_.directory + name, "remove", failed.value());
     }
@@ -136,7 +139,7 @@ private:
     void open_next(std::string_view key) {
         auto const number = result_.shards.size();
         if (!options_.sizes.empty() && number == options_.sizes.size()) wrong_total(result_.samples, message("goes on with '", key, "' after"));
-        shard_.emplace(pattern_.path(number), options_.mtime);
+        shard_.emplace(pattern_.path(number), options_.mtime, options_.checksums);
     }
     bool full() const {
         if (!options_.sizes.empty()) return shard_->samples() == options_.sizes[result_.shards.size()];
@@ -165,7 +168,8 @@ private:
 
 }  // namespace detail
 
-/// Writes every sample of the first epoch into shards `pattern`, {} being their number, and an index beside them (shard_index).
+/// Writes every sample of the first epoch into shards `pattern`, {} being their number, and beside them an index (shard_index) and the
+/// checksums of all fields (shard_block).
 /// Items are `fields` or keyed<fields>; the key of the item counts, or that of the fields when it has none.
 ///
 /// Order    the stream's; a new shard begins when one is full
@@ -202,13 +206,13 @@ inline std::optional<written_shards> complete_shards(std::string const& pattern,
     if (!index.problem().empty()) return no(index.problem());
     auto result = written_shards{};
     std::uint64_t listed = 0;
-    for (auto const& [name, e] : index.entries()) listed += parts.covers(name) ? 1 : 0;
+    index.each([&](std::string_view name, shard_index::entry const&) { listed += parts.covers(name) ? 1 : 0; });
     if (listed == 0) return no(message("no shard of ", pattern, " is in ", shard_index::path_in(parts.directory)));
     if (auto const there = parts.present(); there.size() != listed) return no(message(there.size(), " shards of ", pattern, " exist, ", listed, " are in the index"));
     for (std::uint64_t i = 0; i < listed; ++i) {
         auto const known = index.look(parts.path(i));
         if (!known.samples) return no(known.reason);
-        auto const& e = index.entries().at(parts.base_name(i));
+        auto const e = *index.find(parts.base_name(i));
         result.shards.push_back({parts.path(i), e.samples, e.bytes, e.mtime_ns});
         result.samples += e.samples;
         result.bytes += e.bytes;

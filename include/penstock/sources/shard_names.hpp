@@ -1,29 +1,40 @@
 // Implements: shard_names, the paths of a data set's shards in their permanent order.
 #pragma once
 
-#include <penstock/core/errors.hpp>     // defines: config_error, message
-#include <penstock/core/random.hpp>     // defines: mix64
-#include <penstock/sources/braces.hpp>  // defines: brace_pattern
+#include <penstock/core/errors.hpp>         // defines: config_error, message
+#include <penstock/sources/braces.hpp>      // defines: brace_pattern
+#include <penstock/sources/shard_glob.hpp>  // defines: has_glob, glob_escapes, glob_files, directory_files
+#include <penstock/sources/shard_text.hpp>  // defines: packed_names, with_environment, names_in_file
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace penstock {
 
 /// Paths in list order, which numbers the samples for ever. A value that shares what it holds; patterns stay patterns.
-/// Throws config_error for an empty list, an empty name, a name that occurs twice.
+/// Throws config_error for an empty list, an empty name, a name that occurs twice, a pattern that matches nothing.
 class shard_names {
 public:
-    /// "a-{0..3}.tar::b.tar": parts joined by `::`, `${NAME}` is the environment variable WDS_NAME, then braces.
+    /// Parts joined by `::`. In each, `${NAME}` is the environment variable WDS_NAME or NAME; then it is
+    ///
+    ///     @shards.txt       a file of names, one per line
+    ///     a-{000..127}.tar  braces: names that are not looked up
+    ///     a-*.tar           files that match *, ? or [a-z], sorted by their bytes; braces come first
+    ///     data/             the .tar files of a directory, sorted by their bytes
+    ///
+    /// A backslash takes the meaning from the character after it.
     static shard_names expand(std::string_view text) {
         auto made = std::make_shared<content>();
         made->shown = message("\"", text, "\"");
@@ -31,41 +42,40 @@ public:
         for (bool more = true; more;) {
             auto const cut = rest.find("::");
             more = cut != rest.npos;
-            if (auto const one = rest.substr(0, cut); !one.empty()) made->patterns.push_back(brace_pattern(with_environment(std::string(one), text)));
+            if (auto const one = rest.substr(0, cut); !one.empty()) made->parts.push_back(part_of(detail::with_environment(std::string(one), text), text));
             if (more) rest.remove_prefix(cut + 2);
         }
         return shard_names(std::move(made));
     }
     /// These paths as they are, nothing in them is expanded.
-    static shard_names list(std::vector<std::string> paths) {
+    static shard_names list(std::vector<std::string> const& paths) {
         auto made = std::make_shared<content>();
         made->shown = message("list of ", paths.size());
-        made->paths = std::move(paths);
+        if (!paths.empty()) made->parts.push_back(detail::packed_names(paths));
         return shard_names(std::move(made));
     }
 
     std::size_t size() const { return content_->size; }
     std::string operator[](std::size_t i) const {
-        if (!content_->paths.empty()) return content_->paths[i];
         auto const& ends = content_->ends;
         auto const at = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), i) - ends.begin());
-        return content_->patterns[at][i - (at == 0 ? 0 : ends[at - 1])];
+        return std::visit([k = i - (at == 0 ? 0 : ends[at - 1])](auto const& names) { return names[k]; }, content_->parts[at]);
     }
     /// What the user wrote, for messages.
     std::string const& shown() const { return content_->shown; }
 
 private:
+    using part = std::variant<brace_pattern, detail::packed_names>;
     struct content {
         std::string shown;
-        std::vector<std::string> paths;
-        std::vector<brace_pattern> patterns;
-        std::vector<std::uint64_t> ends;  // number of names up to and with pattern k
+        std::vector<part> parts;
+        std::vector<std::uint64_t> ends;  // number of names up to and with part k
         std::size_t size = 0;
     };
 
     explicit shard_names(std::shared_ptr<content> made) : content_(made) {
-        std::uint64_t names = made->paths.size();
-        for (auto const& p : made->patterns) made->ends.push_back(names += p.size());
+        std::uint64_t names = 0;
+        for (auto const& p : made->parts) made->ends.push_back(names += std::visit([](auto const& n) { return n.size(); }, p));
         if (names == 0) throw config_error(message("shard_list(", made->shown, "): a data set needs at least one shard, got none\n  HINT: give a path, a pattern like data/train-{000..059}.tar, or a list"));
         if (names >= (std::numeric_limits<std::uint32_t>::max)())
             throw config_error(message("shard_list(", made->shown, "): at most 2^32 - 2 shards, got ", names, "\n  HINT: look at the ranges in braces"));
@@ -73,10 +83,30 @@ private:
         check_names();
     }
 
+    static part part_of(std::string text, std::string_view whole) {
+        if (text.starts_with('@')) return detail::names_in_file(text.substr(1), whole);
+        bool const remote = text.find("://") != text.npos;
+        bool const glob = remote ? text.find('*') != text.npos : detail::has_glob(text);  // addresses may hold ? and [
+        if (remote && glob)
+            throw config_error(message("shard_list(\"", whole, "\"): the names behind an address cannot be looked up, got '", text, "'\n  HINT: write a range in braces, or put the names into a file: @shards.txt"));
+        auto pattern = brace_pattern(glob ? detail::glob_escapes(text) : text);
+        bool const directory = !remote && !glob && (text.ends_with('/') || (pattern.size() == 1 && is_directory(pattern[0])));
+        if (!glob && !directory) return pattern;
+        std::vector<std::string> all;
+        for (std::uint64_t i = 0; i != pattern.size(); ++i) {
+            auto found = directory ? detail::directory_files(pattern[i], whole) : detail::glob_files(pattern[i], whole);
+            std::move(found.begin(), found.end(), std::back_inserter(all));
+        }
+        return detail::packed_names(all);
+    }
+    static bool is_directory(std::string const& path) {
+        auto ignored = std::error_code{};
+        return std::filesystem::is_directory(path, ignored);
+    }
+
     void check_names() const {
-        for (auto const& path : content_->paths)
-            if (path.empty()) throw config_error(message("shard_list(", shown(), "): a path is empty\n  HINT: leave it out"));
-        if (content_->paths.empty() && content_->patterns.size() == 1 && content_->patterns[0].surely_distinct()) return;
+        if (auto const* pattern = std::get_if<brace_pattern>(&content_->parts[0]); content_->parts.size() == 1 && pattern != nullptr && pattern->surely_distinct()) return;
+        if (ascend()) return;
         struct entry {
             std::uint64_t hash;
             std::uint32_t number;
@@ -92,30 +122,17 @@ private:
                                                " and number ", all[i].number, "\n  HINT: remove one; to read the data several times per epoch use .repeat"));
     }
 
-    static std::string with_environment(std::string text, std::string_view whole) {
-        auto const word = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-        for (int round = 0; round != 10; ++round) {  // a value may hold further names; ten rounds end a circle
-            bool found = false;
-            std::string out;
-            for (std::size_t i = 0; i < text.size();) {
-                auto end = i;
-                if (text.compare(i, 2, "${") == 0)
-                    for (end = i + 2; end < text.size() && word(text[end]);) ++end;
-                if (end <= i + 2 || end == text.size() || text[end] != '}') {
-                    out += text[i++];
-                    continue;
-                }
-                auto const name = "WDS_" + text.substr(i + 2, end - i - 2);
-                auto const* value = std::getenv(name.c_str());
-                if (!value) throw config_error(message("shard_list(\"", whole, "\"): ${", name.substr(4), "} needs the environment variable ", name, ", which is not set\n  HINT: export ", name, "=..."));
-                out += value;
-                found = true;
-                i = end + 1;
-            }
-            text = std::move(out);
-            if (!found) break;
+    /// Whether each name comes after the one before it by its bytes, as in most lists: then no two are equal. Refuses an empty one.
+    bool ascend() const {
+        bool ascending = true;
+        auto before = std::string{};
+        for (std::size_t i = 0; i != size(); ++i) {
+            auto name = (*this)[i];
+            if (name.empty()) throw config_error(message("shard_list(", shown(), "): a path is empty\n  HINT: leave it out"));
+            ascending = ascending && before < name;
+            before = std::move(name);
         }
-        return text;
+        return ascending;
     }
 
     std::shared_ptr<content const> content_;

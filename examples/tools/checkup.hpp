@@ -1,0 +1,104 @@
+// Implements: checkup, what a walk over the headers of a shard finds: samples, fields, damage, keys.
+#pragma once
+
+#include <penstock/formats/tar_walker.hpp>  // defines: tar_walker, damaged_shard
+#include <penstock/io/open_file.hpp>        // defines: open_file
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tools {
+
+struct field_sizes {
+    std::uint64_t count = 0, bytes = 0, empty = 0;
+};
+struct key_place {
+    std::uint64_t hash = 0, byte = 0;
+    std::uint32_t shard = 0;
+};
+struct shard_checkup {
+    std::string path{};
+    std::uint64_t bytes = 0, samples = 0;  ///< samples that can be read
+    std::string damage{}, cause{}, hint{}, key{};
+    std::uint64_t byte = 0;
+    std::vector<std::string> faults{};                        ///< of single samples
+    std::map<std::string, field_sizes> fields{};
+    std::map<std::string, std::pair<std::uint64_t, std::string>> sets{};  ///< which extensions a sample has: how many do, and the key of the first
+    std::uint64_t skipped_links = 0, skipped_hidden = 0, skipped_nameless = 0;
+};
+
+/// Walks one shard. Nothing is thrown: what is wrong with it is what is asked.
+inline shard_checkup check_shard(std::string const& path, std::uint32_t number, std::vector<key_place>* keys) {
+    auto found = shard_checkup{.path = path};
+    auto const refuse = [&](penstock::stage_error const& e) {
+        auto text = std::string(e.what());
+        if (auto const at = text.find("\n  HINT: "); at != text.npos) {
+            found.hint = text.substr(at + 9);
+            text.resize(at);
+        }
+        auto const front = std::string(penstock::stage_error(e.stage, e.kind, e.where, "").what());
+        if (text.starts_with(front)) text.erase(0, front.size());
+        found.cause = text;
+        found.key = e.where.key;
+        found.byte = e.where.byte.value_or(0);
+    };
+    try {
+        auto const source = penstock::io::open_file(path);
+        found.bytes = source->size();
+        auto walker = penstock::detail::tar_walker(source);
+        auto extensions = std::vector<std::string>{};
+        try {
+            while (walker.discard()) {
+                if (walker.fault()) {
+                    found.faults.push_back(walker.fault()->what());
+                    continue;
+                }
+                ++found.samples;
+                extensions.clear();
+                for (auto const& m : walker.last_members()) {
+                    auto& f = found.fields[m.name];
+                    ++f.count;
+                    f.bytes += m.size;
+                    f.empty += m.size == 0 ? 1 : 0;
+                    extensions.push_back(m.name);
+                }
+                std::sort(extensions.begin(), extensions.end());
+                auto set = std::string{};
+                for (auto const& e : extensions) set += (set.empty() ? "" : " ") + e;
+                auto& same = found.sets[set];
+                if (same.first++ == 0) same.second = walker.last_key();
+                if (keys != nullptr) keys->push_back({std::hash<std::string>{}(walker.last_key()), walker.first_byte(), number});
+            }
+        } catch (penstock::damaged_shard const& e) {
+            found.damage = penstock::name_of(e.damage);
+            refuse(e);
+            found.cause = e.cause;
+        }
+        found.skipped_links = walker.skipped().links;
+        found.skipped_hidden = walker.skipped().hidden;
+        found.skipped_nameless = walker.skipped().no_match;
+    } catch (penstock::stage_error const& e) {
+        found.damage = "unreadable";
+        refuse(e);
+    }
+    return found;
+}
+
+/// The key of the sample whose first header lies at `byte`.
+inline std::string key_at(std::string const& path, std::uint64_t byte) {
+    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow_missing_end = true});
+    walker.jump(0, byte);
+    try {
+        walker.discard();
+    } catch (penstock::stage_error const&) {
+    }
+    return walker.last_key();
+}
+
+}  // namespace tools

@@ -1,0 +1,165 @@
+// Implements: build_index and verify_index: the counts, offsets and checksums of many shards, made and compared, shard by shard.
+#pragma once
+
+#include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
+#include <penstock/formats/shard_block.hpp>      // defines: shard_block, shard_index
+#include <penstock/formats/shard_progress.hpp>   // defines: shard_progress, progress_meter, progress_sink
+#include <penstock/formats/tar_marks.hpp>        // defines: mark_samples, check_sample, walk_samples
+#include <penstock/io/open_file.hpp>             // defines: open_file
+#include <penstock/sources/shard_names.hpp>      // defines: shard_names
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace penstock {
+
+struct build_index_options {
+    bool checksums = false;  ///< read every payload and remember a CRC-32C of each field
+    bool again = false;      ///< even where what is there is still right
+    int threads = 4;         ///< shards that are read at the same time
+    progress_sink progress = {};
+};
+
+/// What came of one shard.
+struct indexed_shard {
+    std::string path{};
+    std::uint64_t samples = 0, bytes = 0;
+    bool kept = false;      ///< it was indexed already, and is unchanged
+    std::string problem{};  ///< why it is not indexed, or in what it differs; empty: nothing
+};
+
+namespace detail {
+
+/// The block of a shard when it is of this very file.
+inline std::optional<shard_block> fresh_block(std::string const& path, shard_index::entry const& now, std::string* why = nullptr) {
+    try {
+        return shard_block::read(path, io::file_opener(), now.bytes, &now);
+    } catch (stage_error const& e) {
+        if (why != nullptr) *why = e.what();
+        return std::nullopt;
+    }
+}
+
+}  // namespace detail
+
+/// Indexes local shards: a `penstock-index` in each directory, and a block per shard. What is there and right is kept, so a run that was
+/// killed goes on where it was; files appear only when they are complete. A damaged shard is a problem of that shard, and the others go on;
+/// a directory that cannot be written is a stage_error.
+inline std::vector<indexed_shard> build_index(shard_names const& names, build_index_options const& options = {}) {
+    auto result = std::vector<indexed_shard>(names.size());
+    auto indexes = std::map<std::string, shard_index>{};
+    auto work = std::vector<std::size_t>{};
+    auto stats = std::vector<shard_index::entry>(names.size());
+    auto start = shard_progress{.who = "penstock-index", .doing = "indexing", .threads = options.threads};
+    for (std::size_t i = 0; i != names.size(); ++i) {
+        auto& shard = result[i];
+        shard.path = names[i];
+        auto const [directory, base] = shard_index::split(shard.path);
+        auto const [index, fresh] = indexes.try_emplace(directory);
+        if (fresh) index->second = shard_index::read(directory);
+        auto const now = shard_index::stat_of(shard.path);
+        if (!now) {
+            shard.problem = shard.path + ": no such file";
+            continue;
+        }
+        stats[i] = *now;
+        shard.bytes = now->bytes;
+        if (auto const known = index->second.look(shard.path, now).samples; known && !options.again) {
+            auto const block = detail::fresh_block(shard.path, *now);
+            if (block && block->samples() == *known && (!options.checksums || block->has_checksums())) {
+                shard.samples = *known;
+                shard.kept = true;
+                continue;
+            }
+        }
+        work.push_back(i);
+        start.bytes += now->bytes;
+    }
+    start.shards = work.size();
+    if (work.empty()) return result;
+    auto meter = detail::progress_meter(start, options.progress);
+    auto guard = std::mutex{};
+    using clock = std::chrono::steady_clock;
+    auto saved = clock::now();
+    auto pause = clock::duration(std::chrono::seconds(2));
+    auto const write = [&] {
+        for (auto const& [directory, index] : indexes)
+            if (index.changed()) index.write(directory);
+    };
+    detail::for_each_shard(work.size(), options.threads, [&](std::size_t k) {
+        auto& shard = result[work[k]];
+        auto& marks = stats[work[k]];
+        auto const [directory, base] = shard_index::split(shard.path);
+        try {
+            auto const found = mark_samples(io::open_file(shard.path), options.checksums);
+            marks.samples = shard.samples = found.samples;
+            found.block.write(shard.path, marks, found.end);
+        } catch (stage_error const& e) {
+            if (e.stage == "shard_block") throw;  // it could be read, and its block cannot be written
+            shard.problem = e.what();
+        }
+        meter.finished(shard.bytes, shard.samples);
+        auto const lock = std::lock_guard(guard);
+        if (!shard.problem.empty()) {
+            indexes.at(directory).forget(base);
+            return;
+        }
+        indexes.at(directory).set(base, marks);
+        if (clock::now() - saved < pause) return;
+        auto const began = clock::now();
+        write();
+        saved = clock::now();
+        pause = (std::max)(pause, 20 * (saved - began));
+    });
+    write();
+    return result;
+}
+
+/// Compares shards with their index and blocks: the number and place of every sample, and every field with its checksum where there is one.
+/// Reads payloads only then, or with `headers_only` never.
+inline std::vector<indexed_shard> verify_index(shard_names const& names, bool headers_only = false, int threads = 4, progress_sink const& progress = {}) {
+    auto result = std::vector<indexed_shard>(names.size());
+    auto indexes = std::map<std::string, shard_index>{};
+    auto start = shard_progress{.who = "penstock-index", .doing = "verifying", .shards = names.size(), .threads = threads};
+    for (std::size_t i = 0; i != names.size(); ++i) {
+        result[i].path = names[i];
+        auto const directory = shard_index::split(names[i]).first;
+        if (auto const [index, fresh] = indexes.try_emplace(directory); fresh) index->second = shard_index::read(directory);
+        if (auto const now = shard_index::stat_of(names[i])) start.bytes += result[i].bytes = now->bytes;
+    }
+    auto meter = detail::progress_meter(start, progress);
+    detail::for_each_shard(names.size(), threads, [&](std::size_t i) {
+        auto& shard = result[i];
+        auto const now = shard_index::stat_of(shard.path);
+        auto const known = indexes.at(shard_index::split(shard.path).first).look(shard.path, now);
+        try {
+            auto block = std::optional<shard_block>{};
+            if (!known.samples) shard.problem = known.reason;
+            else if (!shard_index::stat_of(shard_block::path_of(shard.path))) shard.problem = message(shard.path, " has no block (", shard_block::path_of(shard.path), ")");
+            else if (block = detail::fresh_block(shard.path, *now, &shard.problem); block) {
+                bool const sums = block->has_checksums() && !headers_only;
+                detail::walk_samples(io::open_file(shard.path), {.expected_samples = *known.samples}, sums, [&](detail::tar_walker const& walker, std::optional<fields> const& whole) {
+                    auto const n = shard.samples++;
+                    if (n >= block->samples() || block->offset(n) != walker.first_byte())
+                        throw stage_error("penstock-index", fault::content, place{shard.path, whole ? whole->key() : walker.last_key(), walker.first_byte(), {}}, message("sample number ", n, " is not where its block says"), "index the shard again");
+                    if (whole) detail::check_sample(*block, n, *whole);
+                });
+            }
+        } catch (stage_error const& e) {
+            shard.problem = e.what();
+        }
+        meter.finished(shard.bytes, shard.samples);
+    });
+    return result;
+}
+
+}  // namespace penstock

@@ -1,0 +1,132 @@
+"""Runs penstock-doctor and penstock-index on small shards and compares what they print with the recorded text beside this file.
+
+usage: tools_test.py DOCTOR INDEX [--record]     --record writes the texts anew: read the difference before you commit it
+"""
+import difflib
+import io
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+RECORD = "--record" in sys.argv
+PROGRAMS = {"doctor": str(pathlib.Path(sys.argv[1]).resolve()), "index": str(pathlib.Path(sys.argv[2]).resolve())}
+failures = 0
+
+
+def shard(path, members):
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as t:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            if data is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "elsewhere"
+            else:
+                info.size = len(data)
+            t.addfile(info, io.BytesIO(data or b""))
+
+
+def samples(first, n):
+    return [(f"{i:05d}.{ext}", data) for i in range(first, first + n) for ext, data in (("cls", str(i % 10).encode()), ("jpg", bytes([i % 251]) * (100 + i % 300)))]
+
+
+def data_set(directory, sizes):
+    directory.mkdir()
+    first = 0
+    for k, n in enumerate(sizes):
+        shard(directory / f"train-{k:03d}.tar", samples(first, n))
+        first += n
+
+
+def flip(path, at, bits=1):
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    data = bytearray(path.read_bytes())
+    data[at] ^= bits
+    path.write_bytes(data)
+    os.utime(path, ns=times)
+
+
+def fail(what):
+    global failures
+    failures += 1
+    print(f"FAILED: {what}")
+
+
+def case(name, status, program, *arguments):
+    """The exit status and the output of one call; the recorded text holds both streams."""
+    done = subprocess.run([PROGRAMS[program], *arguments], capture_output=True, text=True)
+    got = done.stdout + done.stderr
+    if done.returncode != status:
+        fail(f"{name}: exit status {done.returncode} instead of {status}\n{got}")
+    recorded = HERE / f"{name}.txt"
+    if RECORD:
+        recorded.write_text(got)
+    expected = recorded.read_text() if recorded.exists() else ""
+    if got != expected:
+        fail(f"{name}: the output differs\n" + "".join(difflib.unified_diff(expected.splitlines(True), got.splitlines(True), "recorded", "printed")))
+
+
+def main(directory):
+    os.chdir(directory)
+    root = pathlib.Path(".")
+    case("doctor_help", 0, "doctor", "--help")
+    case("index_help", 0, "index", "--help")
+    case("doctor_no_match", 2, "doctor", "nothing-*.tar")
+    case("doctor_bad_option", 2, "doctor", "x.tar", "--wrold", "8")
+    case("doctor_bad_number", 2, "doctor", "x.tar", "--world", "none")
+    case("index_bad_command", 2, "index", "biuld", "x.tar")
+    for program, status in (("doctor", 2), ("index", 2)):
+        if subprocess.run([PROGRAMS[program]], capture_output=True).returncode != status:
+            fail(f"{program} without arguments does not exit with {status}")
+
+    data_set(root / "healthy", [90, 62, 89, 74, 65, 80, 71, 83, 67, 77])
+    case("doctor_healthy", 0, "doctor", "healthy/train-{000..009}.tar", "--world", "8", "--batch", "8")
+    case("doctor_few_shards", 0, "doctor", "healthy/train-{000..001}.tar", "--world=4", "--batch=16", "--workers=2")
+    case("doctor_even", 0, "doctor", "healthy/train-000.tar", "--world", "1", "--batch", "30")
+
+    # every way to be broken that a header shows
+    data_set(root / "broken", [40] * 8)
+    data = (root / "broken/train-001.tar").read_bytes()
+    (root / "broken/train-001.tar").write_bytes(data[:30000])
+    flip(root / "broken/train-002.tar", 20480 + 5)
+    data = (root / "broken/train-003.tar").read_bytes()
+    (root / "broken/train-003.tar").write_bytes(data[:61440])
+    (root / "broken/train-004.tar").write_bytes(b"")
+    (root / "broken/train-005.tar").write_bytes(b"\x1f\x8b" + bytes(1000))
+    shard(root / "broken/train-006.tar", samples(900, 3) + [("00901.txt", b"again"), ("00950.cls", b"1"), ("00950.CLS", b"2"), ("00951.cls", b"1")])
+    os.remove(root / "broken/train-007.tar")
+    case("doctor_broken", 1, "doctor", "broken/train-{000..007}.tar", "--world", "4", "--batch", "8")
+
+    # nothing wrong, much to look at
+    data_set(root / "odd", [50, 50, 50, 4])
+    shard(root / "odd/train-004.tar", samples(0, 30) + [("x/._00001.jpg", b"mac"), ("readme", b"text"), ("00990.cls", b""), ("00991.jpg", None), ("00992.png", b"p")])
+    shard(root / "odd/train-005.tar", [])
+    case("doctor_odd", 0, "doctor", "odd", "--world", "2", "--batch", "8")
+    data_set(root / "nothing", [0])
+    case("doctor_nothing", 0, "doctor", "nothing/")
+
+    data_set(root / "indexed", [3, 0, 2])
+    case("index_print_none", 1, "index", "print", "indexed")
+    case("index_build", 0, "index", "build", "indexed")
+    case("index_build_again", 0, "index", "build", "indexed")
+    case("index_build_crc", 0, "index", "build", "--crc", "indexed/train-{000..002}.tar")
+    case("index_print", 0, "index", "print", "--samples", "indexed")
+    case("index_verify", 0, "index", "verify", "indexed")
+    flip(root / "indexed/train-002.tar", (root / "indexed/train-002.tar").read_bytes().find(b"00004.jpg") + 512 + 7, 32)
+    case("index_verify_flipped", 1, "index", "verify", "indexed")
+    case("index_verify_headers", 0, "index", "verify", "--headers", "indexed")
+    case("doctor_verify", 1, "doctor", "indexed", "--verify", "--world", "1", "--batch", "2")
+    os.utime(root / "indexed/train-000.tar", (1, 1))
+    case("index_verify_changed", 1, "index", "verify", "indexed")
+    shutil.rmtree(root / "indexed/penstock-index.d")
+    case("index_verify_no_block", 1, "index", "verify", "indexed/train-001.tar")
+    case("index_missing", 1, "index", "build", "indexed/train-{000..003}.tar")
+    return failures
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        sys.exit(1 if main(temporary) else 0)

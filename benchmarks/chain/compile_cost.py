@@ -1,20 +1,19 @@
 #!/usr/bin/env python3
-"""What does a translation unit cost that uses the library? Seconds and peak memory of the compiler, with the flags of a release build.
+"""What does a translation unit cost that uses the library? CPU seconds and peak memory of the compiler, with the flags of a release build.
 
   compile16_seconds, compile16_mb   a chain of 16 stages, map and filter by turns, with the headers of its stages
   umbrella_seconds, umbrella_mb     <penstock/penstock.hpp> and nothing else
   std_views16, range_v3_16          the same chain of 16 in std::views and range-v3
 
-Wall time of the whole compiler, from source to object, nothing cached. Rounds take turns.
+From source to object, nothing cached. A compiler is one thread: its CPU time is the wall time of a quiet machine, which is a row of its own.
+Rounds take turns.
 
     PENSTOCK_BUILD_DIR=build/release benchmarks/chain/compile_cost.py [--json]
 """
 import argparse
-import json
 import os
 import re
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks/support"))
+from report import Report  # noqa: E402
+
 BUILD = Path(os.environ.get("PENSTOCK_BUILD_DIR", ROOT / "build/release"))
 
 SIXTEEN = " | ".join(f"MAP([](std::int64_t x) {{ return {m}; }}) | FILTER([](std::int64_t x) {{ return (x & {mask}) != {no}; }})" for m, mask, no in [
@@ -63,17 +65,7 @@ def compiled(command, source, out):
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         return None, text
-    return (time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), ""
-
-
-def interval(values):
-    """Median, and the 95 % interval by order statistics for 11 rounds and more; support/bench.hpp does the same."""
-    v, n = sorted(values), len(values)
-    k, outside, p = 0, 0.0, 0.5**n
-    while k < n // 2 and 2 * (outside + p) <= 0.05:
-        outside, p, k = outside + p, p * (n - k) / (k + 1), k + 1
-    k = max(k - 1, 0)
-    return statistics.median(v), v[k], v[n - 1 - k]
+    return (used.ru_utime + used.ru_stime, time.monotonic() - start, used.ru_maxrss / 1024), ""
 
 
 def main():
@@ -99,26 +91,13 @@ def main():
                 elif turn >= 0:
                     found[name].append(cost)
 
-    missed = 0
-    if not args.json:
-        print(f"chain_compile\n  {'row':34} {'median':>12} {'unit':12} {'low .. high':>25} {'rounds':>7}  goal")
+    report = Report("chain_compile", args.json)
     for name in PROGRAMS:
-        for at, (suffix, unit) in enumerate((("seconds", "s"), ("cpu_seconds", "s"), ("mb", "MB"))):
+        for at, (suffix, unit) in enumerate((("seconds", "s"), ("wall_seconds", "s"), ("mb", "MB"))):
             row = f"{name}_{suffix}"
-            goal = GOALS.get(row)
-            value, low, high = interval([c[at] for c in found[name]]) if name not in reason else (None, None, None)
-            ok = None if goal is None else value is not None and value <= goal
-            missed += ok is False
-            if args.json:
-                print(json.dumps({"bench": "chain_compile", "row": row, "value": value, "unit": unit, "low": low, "high": high, "rounds": len(found[name]), "vs": None,
-                                  "goal": goal and {"op": "<=", "value": goal}, "ok": ok, **({"reason": reason[name]} if name in reason else {})}))
-            elif value is None:
-                print(f"  {row:34} {'-':>12} {unit:12} {'':25} {'':7}  {reason[name]}")
-            else:
-                verdict = "" if goal is None else f"<= {goal:g}  {'met' if ok else 'MISSED'}"
-                print(f"  {row:34} {value:12.4g} {unit:12} {f'{low:.4g} .. {high:.4g}':>25} {len(found[name]):7}  {verdict}")
-    if missed:
-        print(f"chain_compile: {missed} goal(s) missed", file=sys.stderr)
+            goal = ("<=", GOALS[row]) if row in GOALS else (None, None)
+            report.add(row, [c[at] for c in found[name]], unit, *goal, reason=reason.get(name))
+    report.finish()
 
 
 if __name__ == "__main__":

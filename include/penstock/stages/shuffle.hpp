@@ -59,13 +59,10 @@ public:
 
     std::optional<item_type> next() {
         while (true) {
-            if (leaving_ != none) return depart();
             auto const pulls = replay_.pulls();
             if (held_.count != 0) {
-                while (day_ < pulls || ended_) {
-                    open(++day_);
-                    if (leaving_ != none) return depart();
-                }
+                while (leaving_ == none && (day_ < pulls || ended_)) open(++day_);
+                if (leaving_ != none) return depart();
             } else if (day_ < pulls) day_ = pulls, next_ = 0;
             if (ended_) return std::nullopt;
             replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, longest()));
@@ -160,6 +157,7 @@ private:
     /// A day's items are a stack while they wait, so that an arrival asks nothing; here they are put in the order of their numbers.
     void open(std::uint64_t day) {
         next_ = 0;
+        __builtin_prefetch(slots_.data() + (std::min)(std::size_t{newest_of(day + 4)}, slots_.size() - 1));  // `none` is cut to some slot
         for (auto at = std::exchange(newest_of(day), none); at != none;) {
             auto const older = std::exchange(slots_[at].next, leaving_);
             leaving_ = std::exchange(at, older);

@@ -7,7 +7,6 @@ The twin's figures are those in comparative/fashion/twin.csv, made by twin.py be
 """
 import argparse
 import csv
-import json
 import os
 import re
 import statistics
@@ -18,6 +17,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+from report import Report  # noqa: E402
+
 BUILD = Path(os.environ.get("PENSTOCK_BUILD_DIR", HERE.parents[1] / "build/release"))
 IDX = os.environ.get("PENSTOCK_IDX", "/usr/share/datasets/fashion-mnist")
 
@@ -52,31 +54,12 @@ def twin():
         return [100 * float(row["accuracy"]) for row in csv.DictReader(f)]
 
 
-class Report:
-    def __init__(self, as_json):
-        self.as_json, self.missed = as_json, 0
-        if not as_json:
-            print(f"main_job\n  {'row':34} {'median':>12} {'unit':12} {'low .. high':>25} {'rounds':>7}  goal")
-
-    def add(self, row, values, unit, op=None, bound=None, vs=None):
-        value, low, high = statistics.median(values), min(values), max(values)
-        ok = None if op is None else value <= bound if op == "<=" else value >= bound
-        self.missed += ok is False
-        if self.as_json:
-            goal = None if op is None else {"op": op, "value": bound}
-            print(json.dumps({"bench": "main_job", "row": row, "value": round(value, 4), "unit": unit, "low": round(low, 4), "high": round(high, 4),
-                              "rounds": len(values), "vs": vs, "goal": goal, "ok": ok}), flush=True)
-        else:
-            verdict = "" if op is None else f"{op} {bound:g}  {'met' if ok else 'MISSED'}"
-            print(f"  {row:34} {value:12.4g} {unit:12} {f'{low:.4g} .. {high:.4g}':>25} {len(values):7}  {verdict}{f', vs {vs}' if vs else ''}", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     a = parser.parse_args()
-    report = Report(a.json)
+    report = Report("main_job", a.json)
     runs = [job(seed) for seed in a.seeds]
     accuracies = [r[0] for r in runs]
     peer = twin()
@@ -90,8 +73,7 @@ def main():
     fp32 = job(a.seeds[0], "--fp32")
     report.add("run_seconds_fp32", [fp32[1]], "s", "<=", 300)
     report.add("accuracy_fp32", [fp32[0]], "%")
-    if report.missed:
-        print(f"main_job: {report.missed} goal(s) missed", file=sys.stderr)
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -119,12 +119,14 @@ inline summary ratio(std::vector<double> const& a, std::vector<double> const& b)
 }
 
 struct goal {
-    std::string_view op;  ///< "<=" or ">="
+    std::string_view op;  ///< "<=", ">=" or "in"
     double value;
-    bool met(double x) const { return op == "<=" ? x <= value : x >= value; }
+    double high = 0;      ///< of "in": value <= x <= high
+    bool met(double x) const { return op == "<=" ? x <= value : x >= value && (op != "in" || x <= high); }
 };
 inline goal at_most(double x) { return {"<=", x}; }
 inline goal at_least(double x) { return {">=", x}; }
+inline goal between(double low, double high) { return {"in", low, high}; }
 
 struct row {
     std::string name{};
@@ -187,7 +189,8 @@ private:
         s += ", \"low\": " + (r.value ? number(r.value->low) : "null") + ", \"high\": " + (r.value ? number(r.value->high) : "null");
         s += ", \"rounds\": " + std::to_string(r.value ? r.value->rounds : 0) + ", \"vs\": " + (r.vs.empty() ? "null" : quoted(r.vs));
         s += ", \"goal\": ";
-        s += r.goal ? "{\"op\": " + quoted(r.goal->op) + ", \"value\": " + number(r.goal->value) + "}" : "null";
+        if (!r.goal) s += "null";
+        else s += "{\"op\": " + quoted(r.goal->op) + ", \"value\": " + number(r.goal->value) + (r.goal->op == "in" ? ", \"high\": " + number(r.goal->high) : "") + "}";
         s += std::string(", \"ok\": ") + (!r.goal ? "null" : r.value && r.goal->met(r.value->value) ? "true" : "false");
         if (!r.reason.empty()) s += ", \"reason\": " + quoted(r.reason);
         std::printf("%s}\n", s.c_str());
@@ -203,6 +206,7 @@ private:
         std::string verdict;
         if (r.goal) {
             verdict.append(r.goal->op).append(" ").append(number(r.goal->value));
+            if (r.goal->op == "in") verdict += ".." + number(r.goal->high);
             verdict += r.goal->met(v.value) ? "  met" : "  MISSED";
         }
         // a ratio whose interval holds 1 shows no difference

@@ -62,6 +62,11 @@ TEST_CASE("goal: both directions, and the edge is met", "[unit][bench]") {
     CHECK_FALSE(bench::at_most(1.02).met(1.03));
     CHECK(bench::at_least(91).met(91));
     CHECK_FALSE(bench::at_least(91).met(90.9));
+    CHECK(bench::between(0.9, 1.1).met(0.9));
+    CHECK(bench::between(0.9, 1.1).met(1.1));
+    CHECK_FALSE(bench::between(0.9, 1.1).met(0.89));
+    CHECK_FALSE(bench::between(0.9, 1.1).met(1.11));
+    CHECK_FALSE(bench::between(0, 1).met(std::nan("")));
     CHECK_FALSE(bench::at_most(1).met(std::nan("")));
     CHECK_FALSE(bench::at_least(1).met(std::nan("")));
 }

@@ -25,6 +25,17 @@ TEST_CASE("pipeline: take(k) takes exactly k, the next loop goes on", "[unit][pi
     CHECK(got == std::vector{0, 1, 2, 3, 4, 5});
 }
 
+TEST_CASE("pipeline: next() after a comparison in mid-run hands out what it pulled, and not what was read", "[unit][pipeline]") {
+    auto p = test::source_of({.n = 5});
+    CHECK(p.next() == 0);
+    CHECK(p.begin() != p.end());  // pulls 1
+    CHECK(p.next() == 1);
+    CHECK(p.next() == 2);
+    CHECK(*p.begin() == 3);
+    CHECK(p.next() == 4);
+    CHECK_FALSE(p.next());
+}
+
 TEST_CASE("pipeline: an item that was read in a loop that broke off is delivered, the next loop goes on after it", "[unit][pipeline]") {
     auto p = test::source_of({.n = 5});
     for (int i : p)

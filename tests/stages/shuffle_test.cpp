@@ -195,6 +195,24 @@ TEST_CASE("shuffle: no allocation in steady state", "[unit][shuffle]") {
     CHECK(test::allocations() - before <= 2);  // a fuller window than ever before makes room once
 }
 
+TEST_CASE("shuffle: snapshots of the stages before are written into the storage of those that are dropped", "[unit][shuffle]") {
+    auto p = ps::range(200'000) | ps::shuffle(100);
+    for (int i = 0; i != 50'000; ++i) (void)p.next();
+    auto const before = test::allocations();
+    for (int i = 0; i != 100'000; ++i) (void)p.next();  // 4,000 snapshots
+    CHECK(test::allocations() - before <= 2);
+}
+
+TEST_CASE("shuffle: a chain that ran takes a state from before the first pull, and begins where that would", "[unit][shuffle]") {
+    auto fresh = ps::range(100) | ps::shuffle(10);
+    auto p = ps::range(100) | ps::shuffle(10);
+    p.reset(5, 3);
+    (void)p.next();
+    p.load(fresh.save());
+    while (auto item = fresh.next()) CHECK(p.next() == item);
+    CHECK_FALSE(p.next());
+}
+
 TEST_CASE("shuffle: a source is asked for its end once per epoch", "[unit][shuffle]") {
     auto const log = std::make_shared<test::probe>();
     auto p = test::counting_source(30, log) | ps::shuffle(5);

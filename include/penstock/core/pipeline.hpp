@@ -43,8 +43,10 @@ public:
     pipeline(pipeline const&) = delete;
 
     std::optional<item_type> next() {
+        if (direct_) [[likely]] return source_.next();  // two calls: the loop around this one is as tight as a loop by hand
         if (auto item = take_peeked()) return item;
         start();
+        direct_ = true;
         return source_.next();
     }
     /// Rewinds to the start of epoch e.
@@ -131,6 +133,7 @@ public:
     {
         auto const head = r.stage("pipeline", 1);
         drop_peeked();
+        direct_ = false;
         epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
         started_ = head.get("started") != 0;
         if constexpr (resettable<S>)
@@ -238,6 +241,7 @@ private:
     bool peek() {
         if (!peeked_) {
             start();
+            direct_ = false;
             peeked_ = source_.next();
         }
         return peeked_.has_value();
@@ -263,6 +267,7 @@ private:
     epoch epoch_{};
     bool started_ = false;
     bool read_ = false;
+    bool direct_ = false;  // started and nothing peeked, so next() need not ask
 };
 
 template <class T>

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <iterator>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -240,23 +241,31 @@ private:
         return i;
     }
     void snapshot_if_due(S& up) {
-        if (pulls_ != due_) return;
-        if constexpr (resumable<S>) {
-            spare_.records.clear();
-            state_writer w(spare_);
-            up.save(w);                            // the stage before may only be touched here, on the pulling thread
-            std::lock_guard guard(mutex_);
-            if (live_ != 0) {
-                auto const first = static_cast<std::ptrdiff_t>(newest_needed()), end = static_cast<std::ptrdiff_t>(live_);
-                std::rotate(ring_.begin(), ring_.begin() + first, ring_.begin() + end);  // dropped ones go behind, their storage is used again
-                live_ -= static_cast<std::size_t>(first);
-                errors_.erase(errors_.begin(), std::lower_bound(errors_.begin(), errors_.end(), ring_.front().at));
+        if constexpr (resumable<S>)
+            if (pulls_ == due_) [[unlikely]] take_snapshot(up);
+    }
+    [[gnu::noinline]] void take_snapshot(S& up)  // out of line: the pull around it stays small
+        requires resumable<S>
+    {
+        fresh_.where.records.clear();  // a save that threw may have left some
+        state_writer w(fresh_.where, unused_);
+        up.save(w);  // the stage before may only be touched here, on the pulling thread
+        std::lock_guard guard(mutex_);
+        if (live_ != 0) {
+            auto const first = static_cast<std::ptrdiff_t>(newest_needed()), end = static_cast<std::ptrdiff_t>(live_);
+            for (auto i = std::ptrdiff_t{0}; i != first; ++i) {  // dropped ones go behind, their storage is used again
+                auto& records = ring_[static_cast<std::size_t>(i)].where.records;
+                std::move(records.begin(), records.end(), std::back_inserter(unused_));
+                records.clear();
             }
-            if (live_ == ring_.size()) ring_.emplace_back();
-            ring_[live_].at = pulls_;
-            std::swap(ring_[live_++].where, spare_);
-            due_ = pulls_ + every_;
+            std::rotate(ring_.begin(), ring_.begin() + first, ring_.begin() + end);
+            live_ -= static_cast<std::size_t>(first);
+            errors_.erase(errors_.begin(), std::lower_bound(errors_.begin(), errors_.end(), ring_.front().at));
         }
+        if (live_ == ring_.size()) ring_.emplace_back();
+        fresh_.at = pulls_;
+        std::swap(ring_[live_++], fresh_);
+        due_ = pulls_ + every_;
     }
     void failed(std::uint64_t number) {
         if constexpr (resumable<S>) {
@@ -268,7 +277,8 @@ private:
     std::string stage_;
     std::uint64_t every_;
     std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
-    state spare_;
+    snapshot fresh_;                    // being written
+    std::vector<state_record> unused_;  // records of dropped snapshots, to be written again
     mutable Mutex mutex_;
     std::uint64_t oldest_ = 0;
     std::vector<snapshot> ring_;  // [0, live_) in order of `at`

@@ -107,6 +107,8 @@ private:
 class state_writer {
 public:
     explicit state_writer(state& out) : out_(&out) {}
+    /// Takes records from `spare` while it has some: writing a state of the same chain again then allocates nothing.
+    state_writer(state& out, std::vector<state_record>& spare) : out_(&out), spare_(&spare) {}
 
     class record {
     public:
@@ -122,8 +124,15 @@ public:
 
     /// A new record after those of the stages before; valid until the next one.
     record stage(std::string_view name, int version) {
-        out_->records.push_back({branch_ + std::string(name), version, {}});
-        return record(out_->records.back());
+        if (spare_ != nullptr && !spare_->empty()) {
+            out_->records.push_back(std::move(spare_->back()));
+            spare_->pop_back();
+        } else out_->records.emplace_back();
+        auto& r = out_->records.back();
+        r.stage.assign(branch_).append(name);
+        r.version = version;
+        r.numbers.clear();
+        return record(r);
     }
     /// The records of a snapshot that the same chain made earlier through a writer without a branch, in place of the live ones.
     void append(state const& snapshot) {
@@ -139,6 +148,7 @@ public:
 
 private:
     state* out_;
+    std::vector<state_record>* spare_ = nullptr;
     std::string branch_;
 };
 

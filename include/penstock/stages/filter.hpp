@@ -18,9 +18,10 @@ public:
     filter_stage(S before, F keep) : dropping_over<S>(std::move(before)), keep_(std::move(keep)) {}
 
     std::optional<item_type> next() {
-        auto item = this->up.next();
-        while (item && !kept(*item)) item = this->up.next();
-        return item;
+        while (true) {  // one call: with a second one a chain of n filters would be inlined 2^n times
+            auto item = this->up.next();
+            if (!item || kept(*item)) return item;
+        }
     }
     void save(state_writer& w) const
         requires resumable<S>

@@ -61,8 +61,8 @@ public:
         while (true) {
             auto const pulls = replay_.pulls();
             if (held_.count != 0) {
-                for (; last_of(day_) == none && (day_ < pulls || ended_); ++day_) next_ = 0;
-                if (last_of(day_) != none) return depart();
+                while (leaving_ == none && (day_ < pulls || ended_)) open(++day_);
+                if (leaving_ != none) return depart();
             } else if (day_ < pulls) day_ = pulls, next_ = 0;
             if (ended_) return std::nullopt;
             replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, longest()));
@@ -123,7 +123,7 @@ private:
     static constexpr auto none = ~std::uint32_t{0};
 
     std::uint64_t longest() const { return 4 * n_ + warm_; }  // no item waits longer, so those held fall on different days of the line
-    std::uint32_t& last_of(std::uint64_t day) { return line_[day & (line_.size() - 1)]; }
+    std::uint32_t& newest_of(std::uint64_t day) { return line_[day & (line_.size() - 1)]; }
     /// Four neighbours share a block of the generator: word i mod 4 of the stream of i / 4.
     std::uint64_t departure(std::uint64_t i) {
         if (i / 4 != block_) {
@@ -145,16 +145,28 @@ private:
         s.item.emplace(std::move(item));
         s.number = i;
         held_.add(*s.item);
-        auto& last = last_of(departure(i));  // the list of a day is circular: its last leads to its first
-        s.next = last == none ? at : std::exchange(slots_[last].next, at);
-        last = at;
+        auto const day = departure(i);
+        if (day != day_) s.next = std::exchange(newest_of(day), at);
+        else {  // the day that is leaving: behind those that came before
+            s.next = none;
+            auto* last = &leaving_;
+            while (*last != none) last = &slots_[*last].next;
+            *last = at;
+        }
+    }
+    /// A day's items are a stack while they wait, so that an arrival asks nothing; here they are put in the order of their numbers.
+    void open(std::uint64_t day) {
+        next_ = 0;
+        __builtin_prefetch(slots_.data() + (std::min)(std::size_t{newest_of(day + 4)}, slots_.size() - 1));  // `none` is cut to some slot
+        for (auto at = std::exchange(newest_of(day), none); at != none;) {
+            auto const older = std::exchange(slots_[at].next, leaving_);
+            leaving_ = std::exchange(at, older);
+        }
     }
     std::optional<item_type> depart() {
-        auto& last = last_of(day_);
-        auto const at = slots_[last].next;
+        auto const at = leaving_;
         auto& s = slots_[at];
-        if (at == last) last = none;
-        else slots_[last].next = s.next;
+        leaving_ = s.next;
         s.next = std::exchange(free_, at);
         next_ = s.number + 1;
         held_.remove(*s.item);
@@ -166,7 +178,7 @@ private:
     void clear() {
         if (held_.count != 0) line_.assign(line_.size(), none);
         slots_.clear();
-        free_ = none;
+        free_ = leaving_ = none;
         held_ = {};
         day_ = next_ = 0;
         block_ = ~std::uint64_t{0};
@@ -178,9 +190,10 @@ private:
     std::uint64_t block_ = ~std::uint64_t{0};  // the block that words_ holds
     std::array<std::uint32_t, 4> words_{};
     replay<S> replay_;
-    std::vector<std::uint32_t> line_;  // per day the slot of its last item
+    std::vector<std::uint32_t> line_;  // per day after day_ the slot of its newest item, which leads to the one before it
     std::vector<slot> slots_;
     std::uint32_t free_ = none;
+    std::uint32_t leaving_ = none;  // the items of day_ that have not left, in the order of their numbers
     tally held_;
     std::uint64_t day_ = 0, next_ = 0;  // nothing leaves before item number next_ of day day_
     std::uint64_t departed_ = 0;

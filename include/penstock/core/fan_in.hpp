@@ -173,12 +173,12 @@ public:
     std::tuple<S...> const& tuple() const { return sources_; }
 
 private:
-    template <std::size_t I, class Sources, class F>
+    template <std::size_t At, class Sources, class F>
     static decltype(auto) visit_from(Sources& sources, std::size_t i, F& f) {
-        if constexpr (I + 1 == sizeof...(S)) return f(std::get<I>(sources));
+        if constexpr (At + 1 == sizeof...(S)) return f(std::get<At>(sources));
         else {
-            if (i == I) return f(std::get<I>(sources));
-            return visit_from<I + 1>(sources, i, f);
+            if (i == At) return f(std::get<At>(sources));
+            return visit_from<At + 1>(sources, i, f);
         }
     }
 
@@ -262,7 +262,7 @@ consteval bool joinable() {
 /// Calls make(named_source...) with the arguments of a fan-in, those without a name being named by their place.
 template <class Make, class... P>
 auto with_names(Make make, P&&... p) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) { return make(as_named(std::forward<P>(p), I)...); }(std::index_sequence_for<P...>{});
+    return [&]<std::size_t... At>(std::index_sequence<At...>) { return make(as_named(std::forward<P>(p), At)...); }(std::index_sequence_for<P...>{});
 }
 
 /// The fan-in as the user holds it: with a probe around it, if a branch is watched.

@@ -64,11 +64,11 @@ public:
         drop_held();
         steps_ = 0;
         std::array<bool, count> over{};
-        each([&]<std::size_t I>() { over[I] = passes_[I].over; });
+        each([&]<std::size_t At>() { over[At] = passes_[At].over; });
         bool const goes_on = passes_.reset(this->in, e);
         if (!goes_on) dropped_ = {};
-        each([&]<std::size_t I>() {
-            if (!goes_on || over[I]) std::get<I>(replays_).reset();
+        each([&]<std::size_t At>() {
+            if (!goes_on || over[At]) std::get<At>(replays_).reset();
         });
         passes_.prepare(this->in);
     }
@@ -90,15 +90,15 @@ public:
         auto head = w.stage("combine", 1);
         passes_.save(head);
         head.put("mode", static_cast<std::uint64_t>(mode_)).put("at", at_).put("steps", steps_);
-        each([&]<std::size_t I>() { head.put("first" + std::to_string(I), std::get<I>(replays_).pulls() - std::get<I>(held_).has_value()); });
+        each([&]<std::size_t At>() { head.put("first" + std::to_string(At), std::get<At>(replays_).pulls() - std::get<At>(held_).has_value()); });
         dropped_.save(head);
-        each([&]<std::size_t I>() {
-            passes_.save(this->in, I, w);
-            auto own = w.branch(this->in.name(I));
+        each([&]<std::size_t At>() {
+            passes_.save(this->in, At, w);
+            auto own = w.branch(this->in.name(At));
             tally mine;
-            if (auto const& item = std::get<I>(held_)) mine.add(*item);
-            auto const& r = std::get<I>(replays_);
-            r.save(own, std::get<I>(this->in.tuple()), r.pulls(), mine);
+            if (auto const& item = std::get<At>(held_)) mine.add(*item);
+            auto const& r = std::get<At>(replays_);
+            r.save(own, std::get<At>(this->in.tuple()), r.pulls(), mine);
         });
     }
     void load(state_reader& r)
@@ -112,14 +112,14 @@ public:
         at_ = static_cast<std::size_t>(head.get("at"));
         steps_ = head.get("steps");
         dropped_.load(head);
-        each([&]<std::size_t I>() {
-            auto& place = std::get<I>(held_);
+        each([&]<std::size_t At>() {
+            auto& place = std::get<At>(held_);
             place.reset();
-            passes_.load(this->in, I, r);
-            auto own = r.branch(this->in.name(I));
-            auto& up = std::get<I>(this->in.tuple());
-            auto& mine = std::get<I>(replays_);
-            auto const first = head.get("first" + std::to_string(I));  // nothing pulled before it is held
+            passes_.load(this->in, At, r);
+            auto own = r.branch(this->in.name(At));
+            auto& up = std::get<At>(this->in.tuple());
+            auto& mine = std::get<At>(replays_);
+            auto const first = head.get("first" + std::to_string(At));  // nothing pulled before it is held
             mine.load(own, up);
             mine.repeat(up, [&](std::uint64_t number) { return number >= first; }, [&](std::uint64_t, auto&& item) { place.emplace(std::move(item)); });
             mine.release(first);
@@ -134,7 +134,7 @@ public:
 private:
     template <class F>
     static void each(F f) {
-        [&]<std::size_t... I>(std::index_sequence<I...>) { (f.template operator()<I>(), ...); }(std::index_sequence_for<S...>{});
+        [&]<std::size_t... At>(std::index_sequence<At...>) { (f.template operator()<At>(), ...); }(std::index_sequence_for<S...>{});
     }
     bool holds() const {
         return std::apply([](auto const&... one) { return (one.has_value() || ...); }, held_);
@@ -151,24 +151,24 @@ private:
     }
 
     /// False if the step cannot be completed: the end.
-    template <std::size_t I>
+    template <std::size_t At>
     bool fill() {
-        if constexpr (I == count) return true;
+        if constexpr (At == count) return true;
         else {
-            if (I >= at_ && wanted(I)) {
-                at_ = I;
-                if (!pull<I>()) return false;
+            if (At >= at_ && wanted(At)) {
+                at_ = At;
+                if (!pull<At>()) return false;
             }
-            return fill<I + 1>();
+            return fill<At + 1>();
         }
     }
-    template <std::size_t I>
+    template <std::size_t At>
     bool pull() {
-        auto& up = std::get<I>(this->in.tuple());
-        auto& source = std::get<I>(replays_);
+        auto& up = std::get<At>(this->in.tuple());
+        auto& source = std::get<At>(replays_);
         while (true) {
-            if (passes_[I].over) {
-                passes_.restart(this->in, I);
+            if (passes_[At].over) {
+                passes_.restart(this->in, At);
                 source.reset();
             }
             source.release(source.pulls());
@@ -176,21 +176,21 @@ private:
                 try {
                     return source.pull(up);
                 } catch (...) {
-                    at_ = I + 1;
+                    at_ = At + 1;
                     source.release(source.pulls());
-                    passes_.turn(this->in, I);
+                    passes_.turn(this->in, At);
                     throw;
                 }
             }();
-            if (!item && !passes_[I].slots) {
-                passes_.found_end(this->in, I);
+            if (!item && !passes_[At].slots) {
+                passes_.found_end(this->in, At);
                 if (mode_ == combine_mode::min_size) return false;
                 if (!passes_.restarts()) return true;
                 if (passes_.done() && !holds()) return false;
                 continue;  // also at the end: a step that holds an item already is completed
             }
-            if (item) std::get<I>(held_).emplace(std::move(*item));
-            passes_.turn(this->in, I);
+            if (item) std::get<At>(held_).emplace(std::move(*item));
+            passes_.turn(this->in, At);
             return true;
         }
     }
@@ -198,7 +198,7 @@ private:
     std::optional<item_type> step() {
         at_ = 0;
         if (!holds()) return std::nullopt;
-        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return [&]<std::size_t... At>(std::index_sequence<At...>) {
             values all;
             [[maybe_unused]] item_type out{};
             [[maybe_unused]] bool named = false;
@@ -218,8 +218,8 @@ private:
                 to.emplace(std::move(value(*from)));
                 from.reset();
             };
-            (take(std::get<I>(held_), std::get<I>(all), I), ...);
-            (std::get<I>(replays_).release(std::get<I>(replays_).pulls()), ...);
+            (take(std::get<At>(held_), std::get<At>(all), At), ...);
+            (std::get<At>(replays_).release(std::get<At>(replays_).pulls()), ...);
             if constexpr (keyed_at_all) {
                 out.value = std::move(all);
                 dropped_.join(out);
@@ -229,11 +229,11 @@ private:
     }
     void drop_held() {
         at_ = 0;
-        each([&]<std::size_t I>() {
-            auto& place = std::get<I>(held_);
+        each([&]<std::size_t At>() {
+            auto& place = std::get<At>(held_);
             if (place) dropped_.add(*place);
             place.reset();
-            std::get<I>(replays_).release(std::get<I>(replays_).pulls());
+            std::get<At>(replays_).release(std::get<At>(replays_).pulls());
         });
     }
     /// Steps of this epoch on the rank that has most.

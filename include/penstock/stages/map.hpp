@@ -37,6 +37,21 @@ private:
     Make make_;
 };
 
+namespace detail {
+/// A struct, not a lambda: it can be assigned wherever F can.
+template <class F>
+struct over_value {
+    F f;
+    template <class Item>
+    auto operator()(Item& item) {
+        if constexpr (is_keyed<Item>) {
+            decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
+            return rewrap(std::move(item), std::forward<decltype(result)>(result));
+        } else return f(std::move(item));
+    }
+};
+}  // namespace detail
+
 /// Replaces every item by f(item). Of a keyed item f gets the value, and the result keeps id, cover, key and weight.
 ///
 /// Order    unchanged
@@ -56,16 +71,8 @@ auto map(F f) {
         else {
             constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, value_type>>;
             static_assert(returns, "map(f): f returns nothing. HINT: return the new item, or use inspect(f)");
-            if constexpr (!returns) return broken_chain{};
-            else {
-                auto make = [f = std::move(f)](typename S::item_type& item) mutable {
-                    if constexpr (is_keyed<typename S::item_type>) {
-                        decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
-                        return rewrap(std::move(item), std::forward<decltype(result)>(result));
-                    } else return f(std::move(item));
-                };
-                return map_stage<S, decltype(make)>(std::move(input), std::move(make));
-            }
+            if constexpr (returns) return map_stage<S, detail::over_value<F>>(std::move(input), {std::move(f)});
+            else return broken_chain{};
         }
     });
 }

@@ -11,6 +11,19 @@
 
 namespace penstock {
 
+namespace detail {
+template <class F>
+struct over_item {
+    F f;
+    template <class Item>
+    auto operator()(Item& item) {
+        auto result = blame("map_keyed", item, [&]() -> decltype(auto) { return f(std::as_const(item)); });
+        if constexpr (is_keyed<decltype(result)>) return result;
+        else return std::move(item).with(std::move(result));
+    }
+};
+}  // namespace detail
+
 /// Replaces every keyed item by f(item), f getting the whole item: id, pass, cover, key, weight and value.
 /// A result that is keyed is taken as it is (to change a weight, say); any other becomes the value under the same identity.
 ///
@@ -34,15 +47,8 @@ auto map_keyed(F f) {
             else {
                 constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, typename S::item_type const&>>;
                 static_assert(returns, "map_keyed(f): f returns nothing. HINT: return the new item or its value");
-                if constexpr (!returns) return broken_chain{};
-                else {
-                    auto make = [f = std::move(f)](typename S::item_type& item) mutable {
-                        auto result = blame("map_keyed", item, [&]() -> decltype(auto) { return f(std::as_const(item)); });
-                        if constexpr (is_keyed<decltype(result)>) return result;
-                        else return std::move(item).with(std::move(result));
-                    };
-                    return map_stage<S, decltype(make)>(std::move(input), std::move(make));
-                }
+                if constexpr (returns) return map_stage<S, detail::over_item<F>>(std::move(input), {std::move(f)});
+                else return broken_chain{};
             }
         }
     });

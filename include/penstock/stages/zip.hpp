@@ -94,37 +94,37 @@ private:
     static constexpr std::size_t ended = count + 1;
 
     /// Fills `got` from source at_ on. An exception leaves at_ behind the source that threw, so that the rest of its tuple is passed over next.
-    template <std::size_t I, class Got>
+    template <std::size_t At, class Got>
     bool pull(Got& got) {
-        if constexpr (I == count) {
+        if constexpr (At == count) {
             at_ = 0;
             return true;
         } else {
-            if (I >= at_) {
+            if (At >= at_) {
                 try {
-                    if (auto item = std::get<I>(this->in.tuple()).next()) std::get<I>(got).emplace(std::move(*item));
+                    if (auto item = std::get<At>(this->in.tuple()).next()) std::get<At>(got).emplace(std::move(*item));
                 } catch (...) {
                     drop(got);
-                    at_ = I + 1 == count ? 0 : I + 1;
+                    at_ = At + 1 == count ? 0 : At + 1;
                     broken_ = at_ != 0;
                     throw;
                 }
-                if (!std::get<I>(got)) {
+                if (!std::get<At>(got)) {
                     drop(got);
                     at_ = ended;
                     return false;
                 }
             }
-            return pull<I + 1>(got);
+            return pull<At + 1>(got);
         }
     }
     template <class Got>
     void drop(Got const& got) {
         std::apply([&](auto const&... one) { ((one ? dropped_.add(*one) : void()), ...); }, got);
     }
-    template <class Got, std::size_t... I>
-    std::optional<item_type> joined(Got& got, std::index_sequence<I...>) {
-        if constexpr (!keyed_at_all) return std::optional<item_type>(std::in_place, std::move(*std::get<I>(got))...);
+    template <class Got, std::size_t... At>
+    std::optional<item_type> joined(Got& got, std::index_sequence<At...>) {
+        if constexpr (!keyed_at_all) return std::optional<item_type>(std::in_place, std::move(*std::get<At>(got))...);
         else {
             constexpr std::size_t first = [] {
                 constexpr bool keyed_at[] = {is_keyed<typename S::item_type>...};
@@ -134,9 +134,9 @@ private:
             auto add = [&](auto const& one) {
                 if constexpr (is_keyed<std::remove_cvref_t<decltype(one)>>) all.add(one.cover);
             };
-            (add(*std::get<I>(got)), ...);
+            (add(*std::get<At>(got)), ...);
             auto& who = *std::get<first>(got);
-            std::optional<item_type> out(item_type{who.id, who.pass, std::move(all), std::move(who.key), who.weight, values(std::move(value(*std::get<I>(got)))...)});
+            std::optional<item_type> out(item_type{who.id, who.pass, std::move(all), std::move(who.key), who.weight, values(std::move(value(*std::get<At>(got)))...)});
             dropped_.join(*out);
             return out;
         }

@@ -6,6 +6,7 @@
 #include <penstock/penstock.hpp>
 #include <support/sources.hpp>  // defines: debug_source, planned_source, as_keyed, source_spec
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,8 @@ struct stage_kind {
     std::string name;
     int most;
     std::function<chain(chain, int)> put;
+    bool ahead = false;         ///< it reads ahead of the stages behind it
+    bool carries_over = false;  ///< its next epoch begins where this one was left, also if stages behind it left some unread
 };
 
 /// Every kind of stage that takes keyed<int> and yields keyed<int>, alone or with the stage that undoes it.
@@ -49,6 +52,8 @@ struct recipe {
             for (auto k = below(4); k != 0; --k) r.errors.push_back(static_cast<int>(below(24)));
         for (auto k = 1 + below(8); k != 0; --k) {
             auto const kind = below(stage_kinds().size());
+            // A source that goes on where it was left must not be read ahead and then left: how far it was read would be a matter of time.
+            if (stage_kinds()[kind].ahead && r.carries_over()) continue;
             r.steps.push_back({kind, 1 + static_cast<int>(below(static_cast<std::size_t>(stage_kinds()[kind].most)))});
         }
         return r;
@@ -59,6 +64,9 @@ struct recipe {
         auto c = any(pipeline(planned_source<as_keyed<as_is>>(spec, as_keyed<as_is>{{}, items})));
         for (auto const& s : steps) c = stage_kinds()[s.kind].put(std::move(c), s.argument);
         return c;
+    }
+    bool carries_over() const {
+        return std::ranges::any_of(steps, [](step const& s) { return stage_kinds()[s.kind].carries_over; });
     }
     std::string text() const {
         auto out = message(items, " items");

@@ -37,6 +37,12 @@ auto flattened() {
 chain other(int n) {
     return any(pipeline(planned_source<as_keyed<as_is>>(source_spec{.n = n}, as_keyed<as_is>{{}, n})) | map([](int i) { return -i; }));
 }
+template <class Make>
+stage_kind ahead(std::string name, int most, Make make) {
+    auto k = kind(std::move(name), most, make);
+    k.ahead = true;
+    return k;
+}
 /// A fan-in over keyed items wants to know how many there are; behind a stage that forgets it the chain stays as it is.
 template <class Make>
 stage_kind fan_in(std::string name, int most, Make make) {
@@ -44,9 +50,11 @@ stage_kind fan_in(std::string name, int most, Make make) {
 }
 template <class Make>
 stage_kind mixed(std::string name, stop_rule stop, picks how, Make end) {
-    return fan_in(std::move(name), 9, [stop, how, end](int a, chain c) {
+    auto k = fan_in(std::move(name), 9, [stop, how, end](int a, chain c) {
         return interleave({.stop = stop, .picks = how}, named("main", 3, std::move(c)), named("other", a, other(a))) | end;
     });
+    k.carries_over = stop == stop_rule::all_restart || stop == stop_rule::forever;
+    return k;
 }
 
 }  // namespace
@@ -63,7 +71,7 @@ std::vector<stage_kind> const& stage_kinds() {
         kind("map_keyed", 3, [](int a) { return map_keyed([a](auto const& item) { return item.value + static_cast<int>(item.id) * a; }); }),
         kind("filter", 5, [](int a) { return filter([a](int i) { return i % (a + 1) != 0; }); }),
         kind("filter_map", 5, [](int a) { return filter_map([a](int i) { return i % 5 == a ? std::nullopt : std::optional(i + a); }); }),
-        kind("flat_map", 3, [](int a) { return flat_map([a](int i) { return std::vector<int>(static_cast<std::size_t>((i % 10 + a) % 4), i); }); }),
+        kind("flat_map", 3, [](int a) { return flat_map([a](int i) { return std::vector<int>(static_cast<std::size_t>((std::abs(i) % 10 + a) % 4), i); }); }),
         kind("skip", 5, [](int a) { return skip(a); }),
         kind("take_while", 30, [](int a) { return take_while([a](int i) { return i % 10000 < a; }); }),
         kind("skip_while", 9, [](int a) { return skip_while([a](int i) { return i % 10000 < a; }); }),
@@ -83,7 +91,7 @@ std::vector<stage_kind> const& stage_kinds() {
             return bucket_by_length([](int i) { return static_cast<std::uint64_t>(std::abs(i)) % 9; }, {.boundaries = {3, 6}, .sizes = {3, 2, 2}, .max_wait = static_cast<std::uint64_t>(a)}) | flattened();
         }),
         kind("unbatch", 7, [](int a) { return batch(a) | unbatch(); }),
-        kind("parallel_map", 20, [](int a) { return parallel_map([](int i) { return i + 1; }, {.window = a}); }),
+        ahead("parallel_map", 20, [](int a) { return parallel_map([](int i) { return i + 1; }, {.window = a}); }),
         fan_in("chain", 5, [](int a, chain c) { return penstock::chain(std::move(c), other(a)); }),
         fan_in("zip", 20, [](int a, chain c) { return zip(std::move(c), other(a)) | map([](auto const& both) { return std::get<0>(both) * 100 + std::get<1>(both); }); }),
         fan_in("alternate", 4, [](int a, chain c) { return alternate(a, std::move(c), other(6)); }),
@@ -97,7 +105,7 @@ std::vector<stage_kind> const& stage_kinds() {
         kind("shuffle warm", 12, [](int a) { return shuffle({.window = a, .warm = true}); }),
         kind("batch", 7, [](int a) { return batch(a) | flattened(); }),
         kind("steer", 3, [](int a) { return steer(control<int>("by", a), [](int by, int i) { return i * by; }); }),
-        kind("prefetch", 40, [](int a) { return prefetch(a); }),
+        ahead("prefetch", 40, [](int a) { return prefetch(a); }),
     };
     return all;
 }

@@ -16,18 +16,19 @@ constexpr std::uint64_t chains = 2000;
 
 using lines = std::vector<std::string>;
 
-std::string shown(test::chain_item const& i) {
+/// With its positions, unless the chain starts sources again: those keep no ledger, and after a load a position may sit on the item behind.
+std::string shown(test::chain_item const& i, bool positions) {
     auto text = ps::message(i.id, '/', i.pass, '/', i.key, '/', i.weight, '=', i.value, ' ');
-    i.cover.each([&](ps::interval c) { text += ps::message('[', c.begin, ' ', c.end, ')'); });
+    if (positions) i.cover.each([&](ps::interval c) { text += ps::message('[', c.begin, ' ', c.end, ')'); });
     return text;
 }
 /// Items and errors, at most `limit` of them. A chain that fails for ever ends as well.
-lines events(test::chain& p, std::size_t limit = 200) {
+lines events(test::chain& p, bool positions, std::size_t limit = 5000) {
     lines all;
     while (all.size() < limit) try {
             auto item = p.next();
             if (!item) break;
-            all.push_back(shown(*item));
+            all.push_back(shown(*item, positions));
         } catch (std::exception const& e) {
             all.push_back(std::string("error: ") + e.what());
         }
@@ -53,16 +54,17 @@ bool refused(test::recipe const& r, std::uint64_t seed) {
 }
 /// What is wrong with the chains of a recipe; empty if nothing is.
 std::string fault(test::recipe const& r, std::uint64_t seed) {
+    bool const positions = !r.carries_over();
     auto p = r.make();
     p.reset(seed, 1);
-    auto const all = events(p);
+    auto const all = events(p, positions);
     p.reset(seed, 2);
-    auto const following = events(p);
+    auto const following = events(p, positions);
     auto inside = r.make();
     inside.reset(seed, 1);
     lines met;
-    auto note = [&](auto&& item) { return met.push_back(shown(item)), true; };
-    for (std::size_t tries = 0; tries != 200; ++tries) try {
+    auto note = [&](auto&& item) { return met.push_back(shown(item, positions)), true; };
+    for (std::size_t tries = 0; tries != 5000; ++tries) try {
             inside.for_each_while(note);
             break;
         } catch (std::exception const& e) {
@@ -72,17 +74,18 @@ std::string fault(test::recipe const& r, std::uint64_t seed) {
     for (std::size_t k = 0; k <= all.size() + 1; ++k) {
         auto first = r.make();
         first.reset(seed, 1);
-        events(first, k);
+        events(first, positions, k);
         if (k > all.size()) (void)first.next();
         auto const saved = first.save().text();
         auto second = r.make();
         second.load(ps::state::parse(saved));
         auto third = r.make();
         third.load(second.save());
-        if (auto const tail = events(third); tail != from(all, k)) return ps::message("loaded and saved at once after ", k, ": ", joined(tail), "\n expected: ", joined(from(all, k)));
-        if (auto const tail = events(second); tail != from(all, k)) return ps::message("loaded after ", k, ": ", joined(tail), "\n expected: ", joined(from(all, k)));
+        if (auto const tail = events(third, positions); tail != from(all, k)) return ps::message("loaded and saved at once after ", k, ": ", joined(tail), "\n expected: ", joined(from(all, k)));
+        if (auto const tail = events(second, positions); tail != from(all, k)) return ps::message("loaded after ", k, ": ", joined(tail), "\n expected: ", joined(from(all, k)));
+        if (r.carries_over()) continue;  // their next epoch depends on how far stages behind them had read, which a load does not repeat
         second.reset(seed, 2);
-        if (auto const next = events(second); next != following) return ps::message("the epoch after a load at ", k, ": ", joined(next), "\n expected: ", joined(following));
+        if (auto const next = events(second, positions); next != following) return ps::message("the epoch after a load at ", k, ": ", joined(next), "\n expected: ", joined(following));
     }
     return {};
 }

@@ -8,6 +8,7 @@
 #include <penstock/sources/split_by_rank.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/interleave.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
 
@@ -204,6 +205,56 @@ void run(std::uint64_t from, std::uint64_t to, int most_cuts) {
 }
 
 }  // namespace
+
+TEST_CASE("exact epochs: sources mixed by weight keep a ledger each, in every world", "[unit][elastic]") {
+    for (std::uint64_t round = 0; round != 60; ++round) {
+        ps::random_stream random(seed(), 2, round);
+        std::vector<config> sources{config::draw(seed(), 3 * round), config::draw(seed(), 3 * round + 1)};
+        for (auto& c : sources) {
+            c.epoch = sources[0].epoch;
+            c.keep = 1;
+        }
+        auto const e = ps::epoch::of(seed(), sources[0].epoch);
+        auto make = [&](ps::world w) {
+            std::vector<ps::named_source<ps::any_source<ps::batch_of<std::uint64_t>>>> all;
+            all.push_back(ps::named("a", 3, sources[0].make(w)));
+            all.push_back(ps::named("b", 1, sources[1].make(w)));
+            return ps::interleave({.stop = ps::stop_rule::all}, std::move(all)) | ps::prefetch(2);
+        };
+        std::vector<delivery> got(sources.begin(), sources.end());
+        ps::ledger used;
+        for (int life = 0; life != 3; ++life) {
+            auto const ranks = 1 + random.below(9);
+            auto const stop = life == 2 ? ~std::uint64_t{0} : std::uint64_t{random.below(20)};
+            auto committed = used;
+            std::optional<std::uint64_t> batches;
+            for (std::uint32_t r = 0; r != ranks; ++r) {
+                auto p = make({r, ranks});
+                if (life == 0) p.reset(e);
+                else p.reset(e, used);
+                std::uint64_t k = 0;
+                for (; k != stop; ++k) {
+                    if (k == 3) {  // the same in a fresh process
+                        auto q = make({r, ranks});
+                        if (life == 0) q.load(p.save());
+                        else q.load(p.save(), used);
+                        p = std::move(q);
+                    }
+                    auto b = p.next();
+                    if (!b) break;
+                    got[b->source == "a" ? 0 : 1].add(*b);
+                    committed.commit(*b);
+                }
+                if (batches) CHECK(k == *batches);
+                batches = k;
+            }
+            used = std::move(committed);
+        }
+        CAPTURE(round, sources[0].text(), sources[1].text());
+        CHECK(got[0].fault() == "");
+        CHECK(got[1].fault() == "");
+    }
+}
 
 TEST_CASE("exact epochs: every sample once and equal batches, whatever the shards, ranks, windows and passes", "[unit][elastic]") { run(0, 1200, 0); }
 

@@ -101,11 +101,16 @@ inline epoch epoch::branch(std::string_view name) const {
     return {seed, index, child_key(child_key(key, "branch"), name), used ? &used->branch(name) : nullptr};
 }
 
-/// For reset(e) of a stage that counts items per rank: what it counted has no meaning in another world.
-inline void refuse_recut(epoch const& e, std::string_view stage, std::string_view instead) {
+/// For reset(e) of a stage that cannot go on from what others used; `why` follows its name.
+inline void refuse_recut(epoch const& e, std::string_view stage, std::string_view instead, std::string_view why = "counts the items of each rank, and the ranks are others now") {
     if (e.used)
-        throw state_error(message("resume in another world: ", stage, " counts the items of each rank, and the ranks are others now\n  HINT: ", instead,
-                                  ", or resume with the number of ranks that saved the state"));
+        throw state_error(message("resume in another world: ", stage, ' ', why, "\n  HINT: ", instead, ", or resume with the number of ranks that saved the state"));
+}
+/// The same for a fan-in: only batches carry the name of their source, without which nobody knows whose positions they hold.
+template <class Item>
+void refuse_unnamed_recut(epoch const& e, std::string_view stage) {
+    if constexpr (!requires(Item const& i) { std::string_view(i.source); })
+        refuse_recut(e, stage, "batch each source before it is mixed", "mixes single items, which do not carry the name of their source");
 }
 
 }  // namespace penstock

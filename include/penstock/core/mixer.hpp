@@ -34,6 +34,7 @@ public:
     void reset(epoch e)
         requires Branches::resets
     {
+        refuse_unnamed_recut<item_type>(e, this->label);
         passes_.reset(this->in, e);
         restart_picks();
         prepare();

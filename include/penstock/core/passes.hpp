@@ -76,6 +76,8 @@ public:
 
     /// Returns whether the branches go on from the epoch before.
     bool reset(Branches& in, epoch e) {
+        if (restarts())
+            refuse_recut(e, stage_, "choose stop_rule::all", "starts its sources again, so that they stand in different passes");
         bool const edge = restarts() && ready_ && e.seed == epoch_.seed && e.key == epoch_.key && e.index == epoch_.index + 1;
         epoch_ = e;
         for (std::size_t i = 0; i != at_.size(); ++i) {
@@ -91,6 +93,8 @@ public:
         }
         ended_ = 0;
         ready_ = false;
+        divided_ = e.used != nullptr;
+        epoch_.used = nullptr;  // it lives during the reset alone
         return edge;
     }
     /// To be called before the first turn: refuses what cannot take turns, and ends what is empty. True the first time that it does not throw.
@@ -183,7 +187,7 @@ public:
         if (head.get("stop") != static_cast<std::uint64_t>(rule_) || head.get("sources") != at_.size())
             throw state_error(message("load: ", stage_, ": saved over ", head.get("sources"), " sources with stop rule number ", head.get("stop"), ", this one has ", at_.size(), " and number ",
                                       static_cast<int>(rule_), "\n  HINT: build it with the sources and options that were saved"));
-        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
+        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key"), nullptr};
         ready_ = head.get("ready") != 0;
         ended_ = 0;
     }
@@ -204,7 +208,8 @@ public:
             throw state_error(message("load: ", stage_, ": source '", in.name(i), "' cannot have ", b.left, " of ", b.whole, " turns left\n  HINT: the state is damaged; use an older checkpoint"));
         ended_ += b.ended;
         if constexpr (Branches::drops) late_[i].load(own.stage(std::string(stage_) + ".dropped", 1));
-        if constexpr (Branches::resets) in.reset(i, epoch_, b.pass);
+        if constexpr (Branches::resets)
+            if (!divided_) in.reset(i, epoch_, b.pass);  // else the reset before this load has put it there, with its part of the ledger
     }
 
 private:
@@ -228,6 +233,7 @@ private:
     char const* stage_;
     stop_rule rule_;
     epoch epoch_{};
+    bool divided_ = false;  // the epoch is the rest of one that other ranks began
     std::vector<place> at_;
     std::vector<dropped> late_;
     std::uint64_t ended_ = 0;

@@ -86,6 +86,7 @@ public:
         return true;
     }
     void reset(epoch e) {
+        refuse_recut(e, "cache", "leave the stage out");
         at_ = 0;
         if constexpr (resettable<S>) {
             if (filled_from_ && filled_from_->first == e.seed && filled_from_->second == e.key) return;

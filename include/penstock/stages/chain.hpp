@@ -33,6 +33,7 @@ public:
     void reset(epoch e)
         requires Branches::resets
     {
+        refuse_unnamed_recut<item_type>(e, "chain");
         for (std::size_t i = 0; i != this->in.size(); ++i) this->in.reset(i, e, e.index);
         at_ = 0;
     }

@@ -61,6 +61,7 @@ public:
     void reset(epoch e)
         requires all_of::resets
     {
+        refuse_recut(e, "combine", "use interleave", "pairs items by their place, which is another one on other ranks");
         drop_held();
         steps_ = 0;
         std::array<bool, count> over{};

@@ -25,6 +25,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "skip_while", "filter by the sample itself");
         dropping_over<S>::reset(e);
         begun_ = false;
     }

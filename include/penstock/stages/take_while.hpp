@@ -26,6 +26,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        refuse_recut(e, "take_while", "filter by the sample itself");
         dropping_over<S>::reset(e);
         ended_ = false;
     }

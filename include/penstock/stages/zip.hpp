@@ -38,6 +38,7 @@ public:
     void reset(epoch e)
         requires all_of::resets
     {
+        refuse_recut(e, "zip", "zip on one rank when the data is written", "pairs items by their place, which is another one on other ranks");
         for (std::size_t i = 0; i != count; ++i) this->in.reset(i, e, e.index);
         at_ = 0;
         broken_ = false;

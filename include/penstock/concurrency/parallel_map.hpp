@@ -56,6 +56,13 @@ public:
     {
         window_->rewind_to_consumer();
     }
+    void controls(control_walk& w) const
+        requires steered<S>
+    {
+        if constexpr (resumable<S>)
+            if (w.moves()) window_->rewind_to_consumer();
+        window_->up().controls(w);
+    }
     size_hint hint() const
         requires hinted<S>
     {

@@ -50,6 +50,13 @@ public:
     {
         ahead_->rewind_to_consumer();
     }
+    void controls(control_walk& w) const
+        requires steered<S>
+    {
+        if constexpr (resumable<S>)
+            if (w.moves()) ahead_->rewind_to_consumer();
+        ahead_->controls(w);
+    }
     size_hint hint() const
         requires hinted<S>
     {

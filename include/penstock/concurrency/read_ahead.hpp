@@ -102,6 +102,11 @@ public:
         state_reader r(here);
         load(r);
     }
+    void controls(control_walk& w) const
+        requires steered<S>
+    {
+        up_.controls(w);
+    }
     size_hint hint() const
         requires hinted<S>
     {

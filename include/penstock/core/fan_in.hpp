@@ -118,6 +118,11 @@ public:
         });
         r.push_back({.name = stage, .inputs = inputs});
     }
+    void controls(control_walk& w) const {
+        each([&](auto const& s, std::size_t) {
+            if constexpr (steered<std::remove_cvref_t<decltype(s)>>) s.controls(w);
+        });
+    }
     size_hint hint(std::size_t i) const {
         return self().visit(i, [](auto const& s) {
             if constexpr (hinted<std::remove_cvref_t<decltype(s)>>) return s.hint();
@@ -152,7 +157,7 @@ class branches : public detail::branches_base<branches<S...>> {
 public:
     static constexpr bool one_item_type = (std::is_same_v<typename S::item_type, typename first::item_type> && ...);
     static constexpr bool resets = (resettable<S> && ...), resumes = (resumable<S> && ...), hints = (hinted<S> && ...), plans = (planned<S> && ...);
-    static constexpr bool drops = (dropping<S> || ...), stops = (stoppable<S> || ...), counts = (watched<S> || ...), watched_items = (watched_from<S> || ...);
+    static constexpr bool drops = (dropping<S> || ...), stops = (stoppable<S> || ...), counts = (watched<S> || ...), steers = (steered<S> || ...), watched_items = (watched_from<S> || ...);
     using item_type = typename first::item_type;  // of all of them, where there is one item type
 
     explicit branches(char const* stage, named_source<S>... all) : sources_(std::move(all.input)...), names_{std::move(all.name)...} {
@@ -192,7 +197,7 @@ class branch_list : public detail::branches_base<branch_list<S>> {
 public:
     static constexpr bool one_item_type = true;
     static constexpr bool resets = resettable<S>, resumes = resumable<S>, hints = hinted<S>, plans = planned<S>;
-    static constexpr bool drops = dropping<S>, stops = stoppable<S>, counts = watched<S>, watched_items = watched_from<S>;
+    static constexpr bool drops = dropping<S>, stops = stoppable<S>, counts = watched<S>, steers = steered<S>, watched_items = watched_from<S>;
     using item_type = typename S::item_type;
 
     explicit branch_list(char const* stage, std::vector<named_source<S>> all) {
@@ -236,6 +241,11 @@ struct fan_in {
         requires Branches::counts
     {
         in.stats(label, r);
+    }
+    void controls(control_walk& w) const
+        requires Branches::steers
+    {
+        in.controls(w);
     }
 };
 

@@ -137,7 +137,7 @@ public:
         epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
         started_ = head.get("started") != 0;
         if constexpr (resettable<S>)
-            if (started_ || used) {
+            if (started_ || used || steered<S>) {  // steered: no thread works on the stages while their controls are set
                 auto with = epoch_;
                 with.used = used;
                 source_.reset(with);

@@ -1,0 +1,114 @@
+// Controls through stages that read ahead: a change holds from the consumer's next item on, whatever was made before, on every rank alike.
+#include <penstock/concurrency/parallel_map.hpp>
+#include <penstock/concurrency/prefetch.hpp>
+#include <penstock/core/control.hpp>
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/interleave.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/steer.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+
+namespace {
+
+/// Yields from one of two sources, as a control says: 0, 1, ... or 1000, 1001, ...
+template <class S>
+class switched : public ps::stage_over<S> {
+public:
+    using item_type = std::int64_t;
+    switched(S before, ps::control<int> const& which) : ps::stage_over<S>(std::move(before)), steering_(which) {}
+
+    std::optional<item_type> next() {
+        auto i = this->up.next();
+        if (!i) return std::nullopt;
+        return *i + 1000 * steering_.value(item_++);
+    }
+    void reset(ps::epoch e) {
+        this->up.reset(e);
+        steering_.reset();
+        item_ = 0;
+    }
+    void save(ps::state_writer& w) const {
+        this->up.save(w);
+        w.stage("switched", 1).put("item", item_);
+    }
+    void load(ps::state_reader& r) {
+        this->up.load(r);
+        item_ = r.stage("switched", 1).get("item");
+    }
+    void controls(ps::control_walk& w) const { w(steering_, item_); }
+
+private:
+    mutable ps::steering<int> steering_;
+    std::uint64_t item_ = 0;
+};
+
+template <class P>
+std::vector<std::vector<std::int64_t>> rest(P& p) {
+    std::vector<std::vector<std::int64_t>> all;
+    while (auto b = p.next()) all.push_back(b->items);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("control: through shuffle, batch, parallel_map and prefetch it changes at the same batch, however far they had read", "[unit][control]") {
+    auto run = [](std::int64_t ahead) {
+        ps::control<int> which("which", 0);
+        auto p = ps::range(600) | ps::stage_of<switched>("switched", which) | ps::shuffle(5) | ps::parallel_map([](std::int64_t i) { return i; }, {.window = ahead}) | ps::batch(4) | ps::prefetch(ahead);
+        p.reset(3, 0);
+        std::vector<std::vector<std::int64_t>> all;
+        for (int k = 0; k != 20; ++k) all.push_back(p.next()->items);
+        p.set(which, 1);
+        for (auto& b : rest(p)) all.push_back(std::move(b));
+        return all;
+    };
+    auto const one = run(1);
+    REQUIRE(one.size() == 150);
+    for (std::size_t k = 0; k != 20; ++k)
+        for (auto i : one[k]) CHECK(i < 1000);
+    bool changed = false;
+    for (std::size_t k = 20; k != 32; ++k)
+        for (auto i : one[k]) changed = changed || i >= 1000;
+    CHECK(changed);
+    for (std::size_t k = 40; k != one.size(); ++k)
+        for (auto i : one[k]) CHECK(i >= 1000);
+    for (std::int64_t const ahead : {2, 7, 64}) CHECK(run(ahead) == one);
+}
+
+TEST_CASE("control: the change is in the state, wherever it is taken, and reaches the branches of a mix", "[unit][control]") {
+    ps::control<int> which("which", 0), other("other", 0);
+    auto make = [](ps::control<int> const& c, ps::control<int> const& d) {
+        return ps::interleave({.stop = ps::stop_rule::all}, ps::named("a", 2, ps::range(100) | ps::stage_of<switched>("switched", c) | ps::prefetch(8)),
+                              ps::named("b", 1, ps::range(50) | ps::steer(d, [](int up, std::int64_t i) { return i - up; }))) |
+               ps::shuffle(6) | ps::batch(4) | ps::prefetch(5);
+    };
+    auto p = make(which, other);
+    std::vector<ps::state> states;
+    std::vector<std::vector<std::int64_t>> all;
+    for (int k = 0;; ++k) {
+        if (k == 9) p.set(which, 1);
+        if (k == 15) p.set(other, 500);
+        states.push_back(p.save());
+        auto b = p.next();
+        if (!b) break;
+        all.push_back(b->items);
+    }
+    for (std::size_t k = 16; k < states.size(); k += 3) {
+        ps::control<int> c("which", 0), d("other", 0);
+        auto q = make(c, d);
+        q.load(ps::state::parse(states[k].text()));
+        CHECK(c.value() == 1);
+        CHECK(d.value() == 500);
+        CHECK(rest(q) == std::vector(all.begin() + static_cast<std::ptrdiff_t>(k), all.end()));
+    }
+}

@@ -12,8 +12,10 @@ penstock_room(core HEADERS
   core/dropping_over.hpp
   core/epoch.hpp
   core/errors.hpp
+  core/extreme.hpp
   core/fan_in.hpp
   core/fields.hpp
+  core/gather.hpp
   core/interval_set.hpp
   core/keyed.hpp
   core/ledger.hpp
@@ -29,4 +31,5 @@ penstock_room(core HEADERS
   core/state.hpp
   core/stats.hpp
   core/world.hpp
+  core/world_bounds.hpp
 )

@@ -15,12 +15,10 @@ penstock_room(stages USES sources HEADERS
   stages/filter.hpp
   stages/filter_map.hpp
   stages/flat_map.hpp
-  stages/extreme.hpp
   stages/filter.hpp
   stages/first.hpp
   stages/fold.hpp
   stages/for_each.hpp
-  stages/gather.hpp
   stages/inspect.hpp
   stages/last.hpp
   stages/interleave.hpp
@@ -41,7 +39,6 @@ penstock_room(stages USES sources HEADERS
   stages/to.hpp
   stages/watch.hpp
   stages/window.hpp
-  stages/world_bounds.hpp
   stages/write_to.hpp
   stages/zip.hpp
 )

@@ -145,6 +145,7 @@ private:
         std::optional<item_type> out;
         std::exception_ptr error;
         bool counted = false;  // in held_
+        bool passed = false;   // delivered before the load that brought it back
     };
     struct chunk {
         std::uint64_t first = 0, count = 0, taken = 0;  // pulls; taken: those delivered
@@ -256,6 +257,7 @@ private:
         auto const number = replay_.pulls();
         bool const had = !passed_.empty() && passed_.front() == number;
         if (had) passed_.pop_front();
+        into.passed = had;
         try {
             auto item = replay_.pull(up_);
             if (!item) {
@@ -308,7 +310,8 @@ private:
         for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number) {
             auto const& c = chunks_[number % window_];
             if (c.started && &c != now_) continue;
-            for (auto i = c.taken; i != c.count; ++i) visit(c.first + i);
+            for (auto i = c.taken; i != c.count; ++i)
+                if (!cells_[(c.first + i) % window_].passed) visit(c.first + i);
         }
     }
     std::uint64_t oldest_held() const {

@@ -3,7 +3,7 @@
 
 #include <penstock/concurrency/map_window.hpp>  // defines: detail::map_window, executor
 #include <penstock/core/stage.hpp>              // defines: stage, broken_chain, config_error, message
-#include <penstock/stages/world_bounds.hpp>     // defines: world_min
+#include <penstock/core/world_bounds.hpp>     // defines: world_min
 
 #include <concepts>
 #include <cstddef>
@@ -29,6 +29,7 @@ class [[nodiscard]] parallel_map_stage {
 
 public:
     using item_type = typename window::item_type;
+    using before = S;
 
     parallel_map_stage(S before, F f, parallel_map_options const& o)
         : window_(std::make_unique<window>(std::move(before), std::move(f), static_cast<std::size_t>(o.threads), static_cast<std::size_t>(o.window), o.ordered, o.executor)) {}

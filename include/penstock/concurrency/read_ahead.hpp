@@ -5,7 +5,7 @@
 #include <penstock/core/replay.hpp>           // defines: replay
 #include <penstock/core/source.hpp>           // defines: source and its optional members, attach
 #include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
-#include <penstock/stages/world_bounds.hpp>   // defines: world_min
+#include <penstock/core/world_bounds.hpp>   // defines: world_min
 
 #include <algorithm>
 #include <atomic>

@@ -1,8 +1,9 @@
 // Implements: blame(stage, item, f), which names the sample where a user's function fails, and keeps its positions from getting lost.
 #pragma once
 
-#include <penstock/core/errors.hpp>  // defines: stage_error, place, fault
-#include <penstock/core/keyed.hpp>   // defines: is_keyed, keyed
+#include <penstock/core/batch_type.hpp>  // defines: is_batch
+#include <penstock/core/errors.hpp>      // defines: stage_error, place, fault
+#include <penstock/core/keyed.hpp>       // defines: is_keyed, keyed
 
 #include <exception>
 #include <string>
@@ -13,10 +14,13 @@ namespace penstock {
 namespace detail {
 
 /// Throws what is being handled as a stage_error about the sample, the failure itself nested in it.
-template <class T>
-[[noreturn, gnu::cold, gnu::noinline]] void rethrow_for(char const* stage, keyed<T>& item) {
+template <class Item>
+[[noreturn, gnu::cold, gnu::noinline]] void rethrow_for(char const* stage, Item& item) {
+    if constexpr (is_batch<Item>)
+        if (item.cover.empty()) throw;  // of items that come from no shard
     auto kind = fault::user;
-    auto where = place{.key = item.key, .sample = item.id};
+    auto where = place{};
+    if constexpr (is_keyed<Item>) where = {.key = item.key, .sample = item.id};
     std::string cause = "threw something that is no std::exception";
     try {
         throw;
@@ -36,11 +40,11 @@ template <class T>
 
 }  // namespace detail
 
-/// f(), on behalf of `stage` and `item`. An exception over a keyed item becomes a stage_error with key, id and the item's positions, which on_error
-/// hands to the next item; over any other item it passes as it is. The item's key, id and cover must be intact while f runs.
+/// f(), on behalf of `stage` and `item`. An exception over a keyed item, or a batch of some, becomes a stage_error with key, id and the item's
+/// positions, which on_error hands to the next item; over any other item it passes as it is. The item's key, id and cover must be intact while f runs.
 template <class Item, class F>
 decltype(auto) blame([[maybe_unused]] char const* stage, [[maybe_unused]] Item& item, F&& f) {
-    if constexpr (!is_keyed<Item>) return f();
+    if constexpr (!is_keyed<Item> && !is_batch<Item>) return f();
     else try {
             return f();
         } catch (...) {

@@ -1,7 +1,7 @@
 // Implements: control<T>, a value that the consumer changes while a chain runs, and from which item on a stage goes by it.
 #pragma once
 
-#include <penstock/core/errors.hpp>  // defines: state_error, message
+#include <penstock/core/errors.hpp>  // defines: config_error, state_error, message
 #include <penstock/core/state.hpp>   // defines: state_writer, state_reader
 
 #include <cstddef>
@@ -29,7 +29,11 @@ class control {
 
 public:
     /// `name` is for the saved state and for messages.
-    control(std::string name, T value) : name_(std::move(name)), bits_(std::make_shared<std::uint64_t>(pack(value))) {}
+    control(std::string name, T value) : name_(std::move(name)), bits_(std::make_shared<std::uint64_t>(pack(value))) {
+        for (char const c : name_.empty() ? std::string(" ") : name_)
+            if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f' || c == '/')
+                throw config_error(message("control(name, value): name must be a word without spaces and '/', got '", name_, "'\n  HINT: it names the control in saved states: write learning_phase"));
+    }
 
     T value() const { return unpack(*bits_); }
     std::string const& name() const { return name_; }

@@ -18,11 +18,14 @@ struct epoch {
     std::uint64_t seed = 0;
     std::uint64_t index = 0;
     std::uint64_t key = mix64(0);
-    ledger const* used = nullptr;  ///< of the sources below: what is not to be delivered again; looked at during reset alone
+    ledger const* used = nullptr;      ///< of the sources below: what is not to be delivered again; looked at during reset alone
+    std::uint32_t* claims = nullptr;   ///< counts the sources below that do so
 
-    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed), nullptr}; }
+    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed)}; }
 
-    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), used}; }
+    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), used, claims}; }
+    /// Without the ledger: what may be kept beyond the reset.
+    constexpr epoch plain() const { return {seed, index, key}; }
     epoch branch(std::string_view name) const;  // in ledger.hpp
 
     friend bool operator==(epoch const&, epoch const&) = default;

@@ -71,7 +71,7 @@ inline void check_name(std::string_view stage, std::string const& name, std::str
 template <class S>
 consteval bool identified() {
     if constexpr (is_keyed<typename S::item_type>) return true;
-    else if constexpr (requires(S& s) { s.up; }) return identified<std::remove_cvref_t<decltype(std::declval<S&>().up)>>();
+    else if constexpr (shows_input<S>) return identified<input_of<S>>();
     else return false;
 }
 
@@ -91,7 +91,10 @@ public:
     void reset(std::size_t i, epoch e, std::uint64_t pass) {
         auto own = e.branch(self().name(i));
         own.index = pass;
-        self().visit(i, [&](auto& s) { s.reset(own); });
+        if (!e.used) return self().visit(i, [&](auto& s) { s.reset(own); });
+        if (!e.used->used().empty())
+            throw state_error("resume in another world: the ledger holds positions without a source, the chain has several sources\n  HINT: batch each source before it is mixed, or resume with the number of ranks that saved the state");
+        reset_with_ledger(own, "source '" + self().name(i) + "'", [&](epoch const& with) { self().visit(i, [&](auto& s) { s.reset(with); }); });
     }
     void save(std::size_t i, state_writer& w) const {
         auto own = w.branch(self().name(i));

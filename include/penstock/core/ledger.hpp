@@ -44,25 +44,12 @@ public:
         branches_.clear();
     }
 
-    /// The positions of `window` that are still to be delivered. Asking says that this source understands positions: see check().
-    std::vector<interval> missing(interval window) const {
-        asked_ = true;
-        return used_.missing(window);
-    }
     /// The ledger of a fan-in's input; an empty one if nothing of it was used.
     ledger const& branch(std::string_view name) const {
+        static ledger const nothing;
         for (auto const& [n, b] : branches_)
             if (n == name) return b;
-        return branches_.emplace_back(std::string(name), ledger{}).second;
-    }
-    /// Throws unless every source took its part: one that does not know positions would deliver everything again.
-    void check(std::string const& path = {}) const {
-        for (auto const& [name, b] : branches_) b.check(path + name + '/');
-        if (branches_.empty() && !asked_)
-            throw state_error(message("resume in another world: ", path.empty() ? "the source" : "source '" + path.substr(0, path.size() - 1) + "'",
-                                      " does not know which items were delivered\n  HINT: read from shards (shard_list ... read_tar), or resume with the number of ranks that saved the state"));
-        if (!branches_.empty() && !used_.empty())
-            throw state_error("resume in another world: the ledger holds positions without a source, the chain has several sources\n  HINT: batch each source before it is mixed, or resume with the number of ranks that saved the state");
+        return nothing;
     }
 
     /// Calls f(source, positions) for every source with positions.
@@ -88,17 +75,34 @@ private:
     ledger& at(std::string_view source) {
         if (source.empty()) return *this;
         auto const cut = source.find('/');
-        auto const first = source.substr(0, cut);
-        return const_cast<ledger&>(branch(first)).at(cut == source.npos ? std::string_view{} : source.substr(cut + 1));
+        auto const first = source.substr(0, cut), rest = cut == source.npos ? std::string_view{} : source.substr(cut + 1);
+        for (auto& [n, b] : branches_)
+            if (n == first) return b.at(rest);
+        return branches_.emplace_back(std::string(first), ledger{}).second.at(rest);
     }
 
     interval_set used_;
-    mutable std::vector<std::pair<std::string, ledger>> branches_;  // branch() makes those that are asked for
-    mutable bool asked_ = false;
+    std::vector<std::pair<std::string, ledger>> branches_;
 };
 
-inline epoch epoch::branch(std::string_view name) const {
-    return {seed, index, child_key(child_key(key, "branch"), name), used ? &used->branch(name) : nullptr};
+inline epoch epoch::branch(std::string_view name) const { return {seed, index, child_key(child_key(key, "branch"), name), used ? &used->branch(name) : nullptr, claims}; }
+
+/// For reset(e) of a source that knows positions: those of `window` that are still to be delivered.
+inline std::vector<interval> still_to_deliver(epoch const& e, interval window) {
+    if (!e.used) return {window};
+    if (e.claims) ++*e.claims;
+    return e.used->used().missing(window);
+}
+/// Calls reset(epoch with claims of its own) and throws unless a source below it looked at the ledger: any other would deliver everything again.
+template <class Reset>
+void reset_with_ledger(epoch e, std::string_view who, Reset reset) {
+    std::uint32_t claims = 0;
+    auto* const outer = std::exchange(e.claims, &claims);
+    reset(e);
+    if (claims == 0)
+        throw state_error(message("resume in another world: ", who, " does not know which items were delivered"
+                                  "\n  HINT: read from shards (shard_list ... read_tar), or resume with the number of ranks that saved the state"));
+    if (outer) *outer += claims;
 }
 
 /// For reset(e) of a stage that cannot go on from what others used; `why` follows its name.

@@ -79,7 +79,7 @@ public:
         if (restarts())
             refuse_recut(e, stage_, "choose stop_rule::all", "starts its sources again, so that they stand in different passes");
         bool const edge = restarts() && ready_ && e.seed == epoch_.seed && e.key == epoch_.key && e.index == epoch_.index + 1;
-        epoch_ = e;
+        epoch_ = e.plain();  // the ledger lives during the reset alone
         for (std::size_t i = 0; i != at_.size(); ++i) {
             if (!edge || at_[i].over) {
                 auto const pass = edge ? at_[i].pass + 1 : e.index;
@@ -94,14 +94,13 @@ public:
         ended_ = 0;
         ready_ = false;
         divided_ = e.used != nullptr;
-        epoch_.used = nullptr;  // it lives during the reset alone
         return edge;
     }
     /// To be called before the first turn: refuses what cannot take turns, and ends what is empty. True the first time that it does not throw.
     bool prepare(Branches& in) {
         if (ready_) return false;
         for (std::size_t i = 0; i != at_.size(); ++i) {
-            if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all)
+            if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all && !divided_)
                 throw config_error(message(stage_, ": source '", in.name(i), "' must have an item, got an empty one\n  HINT: leave it out, or choose a rule that lets ended sources leave"));
             in.visit(i, [&](auto const& s) {
                 if (identified<std::remove_cvref_t<decltype(s)>>() && !at_[i].slots) uncounted(in.name(i));
@@ -187,7 +186,7 @@ public:
         if (head.get("stop") != static_cast<std::uint64_t>(rule_) || head.get("sources") != at_.size())
             throw state_error(message("load: ", stage_, ": saved over ", head.get("sources"), " sources with stop rule number ", head.get("stop"), ", this one has ", at_.size(), " and number ",
                                       static_cast<int>(rule_), "\n  HINT: build it with the sources and options that were saved"));
-        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key"), nullptr};
+        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
         ready_ = head.get("ready") != 0;
         ended_ = 0;
     }

@@ -54,9 +54,10 @@ public:
         requires resettable<S>
     {
         drop_peeked();
-        started_ = true;
-        epoch_ = e;
+        direct_ = started_ = false;  // a reset that throws is made good by the next one, or by next()
         source_.reset(e);
+        epoch_ = e.plain();
+        started_ = true;
     }
     void reset(std::uint64_t seed, std::uint64_t index)
         requires resettable<S>
@@ -68,11 +69,8 @@ public:
     void reset(epoch e, ledger const& used)
         requires resettable<S>
     {
-        auto with = e;
-        with.used = &used;
-        reset(with);
-        epoch_ = e;
-        used.check();
+        e.used = &used;
+        reset_with_ledger(e, "the source", [this](epoch const& with) { reset(with); });
     }
 
     size_hint hint() const
@@ -133,17 +131,18 @@ public:
     {
         auto const head = r.stage("pipeline", 1);
         drop_peeked();
-        direct_ = false;
+        direct_ = started_ = false;  // after a load that throws the epoch begins again
         epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
-        started_ = head.get("started") != 0;
+        bool const started = head.get("started") != 0;
         if constexpr (resettable<S>)
-            if (started_ || used || steered<S>) {  // steered: no thread works on the stages while their controls are set
+            if (started || used || steered<S>) {  // steered: no thread works on the stages while their controls are set
                 auto with = epoch_;
                 with.used = used;
                 source_.reset(with);
             }
         if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
         source_.load(r);
+        started_ = started;
     }
     penstock::epoch current() const { return epoch_; }
 

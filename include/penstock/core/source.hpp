@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -95,6 +96,20 @@ private:
     T& member_;
     T const& local_;
 };
+
+namespace detail {
+template <class S>
+auto input_type_of() {
+    if constexpr (requires { typename S::before; }) return std::type_identity<typename S::before>{};
+    else return std::type_identity<std::remove_cvref_t<decltype(std::declval<S&>().up)>>{};
+}
+}  // namespace detail
+
+/// Shows what it is built over: by its member `up`, or by `using before`, where that lies elsewhere.
+template <class S>
+concept shows_input = requires { typename S::before; } || requires(S& s) { s.up; };
+template <shows_input S>
+using input_of = typename decltype(detail::input_type_of<S>())::type;
 
 /// What a stage returns from a build that a static_assert has refused already: it keeps further errors quiet.
 struct broken_chain {};

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/keyed.hpp>    // defines: keyed, cover
-#include <penstock/core/ledger.hpp>   // defines: ledger
+#include <penstock/core/ledger.hpp>   // defines: still_to_deliver
 #include <penstock/core/random.hpp>   // defines: mix64
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
@@ -80,7 +80,7 @@ public:
         epoch_ = e.index;
         close();
         lost_ = {};
-        assign(e.used);
+        assign(e);
     }
 
     size_hint hint() const {
@@ -110,7 +110,7 @@ public:
         key_ = r.get("key");
         if (r.get("recut") == 0) {
             epoch_ = r.get("epoch_index");
-            assign(nullptr);
+            assign(epoch{});
         } else if (r.get("recut") != recut_ || r.get("epoch_index") != epoch_)
             throw state_error(message("load: ", Format::stage, ": the state was saved while a divided epoch was finished, without the ledger that says what was left of it",
                                       "\n  HINT: load(state, ledger) with the ledger that reset(epoch, ledger) was given"));
@@ -138,11 +138,11 @@ public:
 
 private:
     /// This rank's share of what is left of the epoch over all ranks: all of it, if nothing was used before.
-    void assign(ledger const* used) {
+    void assign(epoch const& e) {
         auto const window = line_.window(epoch_);
-        auto const segments = used ? used->missing(window) : std::vector<interval>{window};
-        recut_ = used ? 1 : 0;
-        if (used)
+        auto const segments = still_to_deliver(e, window);
+        recut_ = e.used ? 1 : 0;
+        if (e.used)
             for (auto const s : segments) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
         auto const all = total(segments), ranks = std::uint64_t{plan().part().size};
         left_ = cut(segments, plan().part());

@@ -4,8 +4,8 @@
 #include <penstock/core/batch_type.hpp>      // defines: batch_of, keyed
 #include <penstock/core/replay.hpp>          // defines: replay, tally
 #include <penstock/core/stage.hpp>           // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
-#include <penstock/stages/gather.hpp>        // defines: gather, can_copy
-#include <penstock/stages/world_bounds.hpp>  // defines: world_min
+#include <penstock/core/gather.hpp>        // defines: gather, can_copy
+#include <penstock/core/world_bounds.hpp>  // defines: world_min
 
 #include <algorithm>
 #include <cstddef>

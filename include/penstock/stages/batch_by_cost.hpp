@@ -3,7 +3,7 @@
 
 #include <penstock/core/replay.hpp>    // defines: replay, tally
 #include <penstock/core/stage.hpp>     // defines: stage, stage_over, broken_chain
-#include <penstock/stages/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
+#include <penstock/core/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
 
 #include <algorithm>
 #include <cstdint>
@@ -117,7 +117,7 @@ private:
 /// Order    unchanged
 /// Buffers  the items of a batch, and the first of the next one; items that cost nothing are bounded by `.items` alone
 /// Resume   exact; replay of at most 64 items and a batch, of which only those held are made; cost must not depend on earlier calls. How many batches come is
-///          not known before, so world_max ends here; counts per rank, so no elastic resume
+///          not known before, so world_max ends here; in another world the rest is batched anew
 /// Threads  none; cost runs on the thread that pulls
 /// Errors   forwards those of cost and of the stages before; stage_error for an item above the budget, unless {.oversize = oversize::alone};
 ///          config_error if budget < 1

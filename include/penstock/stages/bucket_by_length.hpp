@@ -3,7 +3,7 @@
 
 #include <penstock/core/replay.hpp>    // defines: replay, tally
 #include <penstock/core/stage.hpp>     // defines: stage, stage_over, broken_chain
-#include <penstock/stages/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
+#include <penstock/core/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
 
 #include <algorithm>
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include <penstock/core/replay.hpp>  // defines: replay, tally, is_batch, is_keyed
 #include <penstock/core/stage.hpp>   // defines: stage, stage_over, epoch, size_hint, config_error, broken_chain
-#include <penstock/stages/gather.hpp>  // defines: can_copy
+#include <penstock/core/gather.hpp>  // defines: can_copy
 
 #include <algorithm>
 #include <concepts>

@@ -42,8 +42,7 @@ public:
     }
     void reset(epoch e) {
         refuse_recut(e, "cycle", "give repeat to the shard list instead");
-        epoch_ = e;
-        epoch_.used = nullptr;  // it lives during this call alone
+        epoch_ = e.plain();
         begin(0);
         this->waiting = {};
     }

@@ -27,7 +27,7 @@ template <class R>
 using remembered = std::conditional_t<std::is_convertible_v<R, std::string_view>, std::string, std::remove_cvref_t<R>>;
 
 template <class T>
-concept comparable_key = std::movable<T> && std::equality_comparable<T> && requires(T const& t) {
+concept comparable_key = std::movable<T> && !std::is_floating_point_v<T> && /* NaN equals nothing */ std::equality_comparable<T> && requires(T const& t) {
     { std::hash<T>{}(t) } -> std::convertible_to<std::size_t>;
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/stage.hpp>      // defines: terminal, pipeline, broken_chain
-#include <penstock/stages/extreme.hpp>  // defines: extreme, key_of
+#include <penstock/core/extreme.hpp>  // defines: extreme, key_of
 
 #include <utility>
 

@@ -20,7 +20,7 @@ consteval bool batches_identify() {
     using item = typename S::item_type;
     if constexpr (!is_batch<item>) return is_keyed<item>;
     else if constexpr (is_batch<typename item::value_type>) return false;  // batches have a cover, but no id
-    else if constexpr (requires(S& s) { s.up; }) return batches_identify<decltype(std::declval<S&>().up)>();
+    else if constexpr (shows_input<S>) return batches_identify<input_of<S>>();
     else return true;
 }
 
@@ -36,14 +36,21 @@ struct keyed_items {
         }
         std::vector<keyed<T>> all;
         all.reserve(n);
-        for (std::size_t i = 0; i != n; ++i) all.push_back({b.ids[i], b.pass, {}, {}, b.weights.empty() ? 1 : b.weights[i], std::move(b.items[i])});
-        if (n != 0) all.back().cover = std::move(b.cover);
+        for (std::size_t i = 0; i != n; ++i)
+            if (b.ids[i] != padding) all.push_back({b.ids[i], b.pass, {}, {}, b.weights.empty() ? 1 : b.weights[i], std::move(b.items[i])});
+        if (!all.empty()) all.back().cover = std::move(b.cover);
         return all;
     }
 };
 template <class T>
 struct plain_items {
-    std::vector<T> operator()(batch_of<T>&& b) const { return std::move(b.items); }
+    std::vector<T> operator()(batch_of<T>&& b) const {
+        while (!b.weights.empty() && b.weights.back() == 0) {  // what batch(n, pad) filled up with
+            b.weights.pop_back();
+            b.items.pop_back();
+        }
+        return std::move(b.items);
+    }
 };
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 // Implements: window(n, step), n items at a time, each window `step` items behind the one before.
 #pragma once
 
+#include <penstock/core/gather.hpp>  // defines: can_copy
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/replay.hpp>         // defines: replay, tally
 #include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, epoch, size_hint, config_error, broken_chain
@@ -147,7 +148,7 @@ inline auto window(std::int64_t n, std::int64_t step = 1) {
     if (n < 1) throw config_error(message("window(n, step): n must be >= 1, got ", n, "\n  HINT: n is the number of items in a window"));
     if (step < 1) throw config_error(message("window(n, step): step must be >= 1, got ", step, "\n  HINT: step = 1 begins a window with every item, step = n makes batches"));
     return stage("window", [n, step]<class S>(S input) {
-        constexpr bool ok = std::copyable<typename S::item_type>;
+        constexpr bool ok = can_copy<typename S::item_type>;
         static_assert(ok, "window(n): its items are in several windows, so they must be copyable. HINT: use batch(n), or window over shared pointers");
         if constexpr (ok) return window_stage<S>(std::move(input), static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(step));
         else return broken_chain{};

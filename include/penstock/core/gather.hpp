@@ -112,7 +112,10 @@ auto without_cost(Item&& item) {
 }
 
 template <class F, class Item>
-concept cost_of = requires(F& f, penstock::value_of<Item> const& item) { { f(item) } -> std::integral; };
+concept cost_of = requires(F& f, penstock::value_of<Item> const& item) {
+    { f(item) } -> std::integral;
+    requires !std::same_as<std::remove_cvref_t<decltype(f(item))>, bool>;
+};
 
 }  // namespace detail
 

@@ -29,7 +29,7 @@ class [[nodiscard]] parallel_map_stage {
 
 public:
     using item_type = typename window::item_type;
-    using before = S;
+    using upstream = S;
 
     parallel_map_stage(S before, F f, parallel_map_options const& o)
         : window_(std::make_unique<window>(std::move(before), std::move(f), static_cast<std::size_t>(o.threads), static_cast<std::size_t>(o.window), o.ordered, o.executor)) {}

@@ -24,7 +24,7 @@ template <source S>
 class [[nodiscard]] prefetch_stage {
 public:
     using item_type = typename S::item_type;
-    using before = S;
+    using upstream = S;
 
     prefetch_stage(S input, std::string name, std::size_t items, executor* pool)
         : ahead_(std::make_unique<detail::read_ahead<S>>(std::move(name), std::move(input), items, pool)) {}

@@ -100,14 +100,14 @@ private:
 namespace detail {
 template <class S>
 auto input_type_of() {
-    if constexpr (requires { typename S::before; }) return std::type_identity<typename S::before>{};
+    if constexpr (requires { typename S::upstream; }) return std::type_identity<typename S::upstream>{};
     else return std::type_identity<std::remove_cvref_t<decltype(std::declval<S&>().up)>>{};
 }
 }  // namespace detail
 
-/// Shows what it is built over: by its member `up`, or by `using before`, where that lies elsewhere.
+/// Shows what it is built over: by its member `up`, or by `using upstream`, where that lies elsewhere.
 template <class S>
-concept shows_input = requires { typename S::before; } || requires(S& s) { s.up; };
+concept shows_input = requires { typename S::upstream; } || requires(S& s) { s.up; };
 template <shows_input S>
 using input_of = typename decltype(detail::input_type_of<S>())::type;
 

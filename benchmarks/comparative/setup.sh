@@ -21,7 +21,7 @@ rust() {
         fi
     done
     may_install rustc
-    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || die "rustc is missing: apt install rustc-web"
+    if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then die "rustc is missing: apt install rustc-web"; fi
     apt-get install --yes --no-install-recommends rustc-web >/dev/null 2>&1 || die "rustc is missing, and apt could not install rustc-web"
     command -v rustc || die "rustc-web is installed, but there is no rustc"
 }

@@ -23,6 +23,11 @@ def fail(sentence, output=""):
     sys.exit(f"{CASE}: {sentence}\n{output[-4000:]}")
 
 
+def forget_index():
+    for index in glob.glob(f"{DATA}/penstock-index*"):
+        shutil.rmtree(index) if os.path.isdir(index) else os.remove(index)
+
+
 def job(*args, seconds=60, limit=None, environment=None):
     """Runs a job to its end; (exit code, output, seconds)."""
     start = time.monotonic()
@@ -203,8 +208,7 @@ def bad_input():
         keep = f"{FOLDER}/keep"
         shutil.copytree(DATA, keep)
         change()
-        for index in glob.glob(f"{DATA}/penstock-index*"):
-            os.remove(index)
+        forget_index()
         code, out, seconds = train(name, save_every=1000)
         ends_with(code, out, seconds, *words)
         shutil.rmtree(DATA)
@@ -244,8 +248,7 @@ def more_ranks_than_samples():
     make_data()
     for shard in (0, 2, 3, 4, 5):
         shutil.copy(f"{DATA}/part-6.tar", f"{DATA}/part-{shard}.tar")
-    for index in glob.glob(f"{DATA}/penstock-index*"):
-        os.remove(index)
+    forget_index()
     ends_with(*train("few", nproc=6), "6 ranks", "5 samples|without a sample", "HINT")
 
 
@@ -254,8 +257,7 @@ def empty_shard():
     make_data()
     for shard in range(6):
         shutil.copy(f"{DATA}/part-6.tar", f"{DATA}/part-{shard}.tar")
-    for index in glob.glob(f"{DATA}/penstock-index*"):
-        os.remove(index)
+    forget_index()
     ends_with(*train("none"), "sample", "HINT")
 
 

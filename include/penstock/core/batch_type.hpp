@@ -31,6 +31,9 @@ struct batch_of {
     double weight() const { return weights.empty() ? static_cast<double>(items.size()) : std::accumulate(weights.begin(), weights.end(), 0.0); }
 };
 
+/// batch_of::ids of a copy that only fills a batch up.
+inline constexpr std::uint64_t padding = ~std::uint64_t{0};
+
 template <class T>
 inline constexpr bool is_batch = false;
 template <class T>

@@ -54,7 +54,7 @@ public:
         requires resettable<S>
     {
         drop_peeked();
-        direct_ = started_ = false;  // a reset that throws is made good by the next one, or by next()
+        direct_ = false;
         source_.reset(e);
         epoch_ = e.plain();
         started_ = true;

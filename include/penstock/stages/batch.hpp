@@ -22,9 +22,6 @@ enum class remainder {
     pad,   ///< filled up with copies of the last item, of weight 0 and id `padding`
 };
 
-/// batch_of::ids of a copy that only fills a batch up.
-inline constexpr std::uint64_t padding = ~std::uint64_t{0};
-
 struct batch_options {
     penstock::remainder remainder = penstock::remainder::keep;
 };

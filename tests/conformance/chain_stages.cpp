@@ -15,6 +15,9 @@ template <class Make>
 stage_kind kind(std::string name, int most, Make make) {
     return {std::move(name), most, [make](chain c, int a) { return any(std::move(c) | make(a)); }};
 }
+/// Keeps numbers from growing out of an int, however many stages calculate with them.
+int small(long long n) { return static_cast<int>(n % 1'000'003); }
+
 /// Puts single items on the outside of a batch again.
 auto flattened() {
     return stage("flattened", []<class S>(S input) {
@@ -24,8 +27,8 @@ auto flattened() {
             std::optional<item_type> next() {
                 auto b = this->up.next();
                 if (!b) return std::nullopt;
-                auto sum = 0;
-                for (auto i : b->items) sum = sum * 31 + i;
+                    auto sum = 0;
+                for (auto i : b->items) sum = small(31LL * sum + i);
                 return item_type{b->ids.empty() ? 0 : b->ids.front(), b->pass, std::move(b->cover), message(b->size()), b->weight(), sum};
             }
         };
@@ -76,10 +79,10 @@ std::vector<stage_kind> const& stage_kinds() {
         kind("take_while", 30, [](int a) { return take_while([a](int i) { return i % 10000 < a; }); }),
         kind("skip_while", 9, [](int a) { return skip_while([a](int i) { return i % 10000 < a; }); }),
         kind("step_by", 4, [](int a) { return step_by(a); }),
-        kind("enumerate", 1, [](int) { return enumerate() | map([](auto const& n) { return static_cast<int>(n.index) * 1000 + n.value; }); }),
+        kind("enumerate", 1, [](int) { return enumerate() | map([](auto const& n) { return small(static_cast<long long>(n.index) * 1000 + n.value); }); }),
         kind("scan", 3, [](int a) { return scan(a, [](int& sum, int i) { return sum = (sum + i) % 99991; }); }),
-        kind("window", 5, [](int a) { return window(a) | map([](auto const& w) { return std::accumulate(w.begin(), w.end(), 0); }); }),
-        kind("window, steps", 4, [](int a) { return window(3, a) | map([](auto const& w) { return w.front() * 7 + w.back(); }); }),
+        kind("window", 5, [](int a) { return window(a) | map([](auto const& w) { return small(std::accumulate(w.begin(), w.end(), 0LL)); }); }),
+        kind("window, steps", 4, [](int a) { return window(3, a) | map([](auto const& w) { return small(7LL * w.front() + w.back()); }); }),
         kind("dedup", 9, [](int a) { return dedup(a, [](int i) { return i % 7; }); }),
         kind("cycle", 2, [](int a) { return cycle(a); }),
         kind("on_error", 1, [](int) { return on_error(skips{.total = 1000, .in_a_row = 1000}); }),
@@ -93,7 +96,7 @@ std::vector<stage_kind> const& stage_kinds() {
         kind("unbatch", 7, [](int a) { return batch(a) | unbatch(); }),
         ahead("parallel_map", 20, [](int a) { return parallel_map([](int i) { return i + 1; }, {.window = a}); }),
         fan_in("chain", 5, [](int a, chain c) { return penstock::chain(std::move(c), other(a)); }),
-        fan_in("zip", 20, [](int a, chain c) { return zip(std::move(c), other(a)) | map([](auto const& both) { return std::get<0>(both) * 100 + std::get<1>(both); }); }),
+        fan_in("zip", 20, [](int a, chain c) { return zip(std::move(c), other(a)) | map([](auto const& both) { return small(100LL * std::get<0>(both) + std::get<1>(both)); }); }),
         fan_in("alternate", 4, [](int a, chain c) { return alternate(a, std::move(c), other(6)); }),
         mixed("interleave first", stop_rule::first, picks::exact, inspect([](int) {})),
         mixed("interleave all", stop_rule::all, picks::random, inspect([](int) {})),
@@ -104,7 +107,7 @@ std::vector<stage_kind> const& stage_kinds() {
         kind("shuffle", 12, [](int a) { return shuffle(a); }),
         kind("shuffle warm", 12, [](int a) { return shuffle({.window = a, .warm = true}); }),
         kind("batch", 7, [](int a) { return batch(a) | flattened(); }),
-        kind("steer", 3, [](int a) { return steer(control<int>("by", a), [](int by, int i) { return i * by; }); }),
+        kind("steer", 3, [](int a) { return steer(control<int>("by", a), [](int by, int i) { return small(1LL * i * by); }); }),
         ahead("prefetch", 40, [](int a) { return prefetch(a); }),
     };
     return all;

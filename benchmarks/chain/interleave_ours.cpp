@@ -1,12 +1,9 @@
 // The library's side of interleave.py: three in-memory sources of integers mixed .7/.2/.1. For every line on standard input one pass, and on
-// standard output its CPU nanoseconds per item by exact picks and by random ones. Status 3, and why, where the stage is not there.
+// standard output its CPU nanoseconds per item by exact picks and by random ones.
 #include <support/bench.hpp>
 
 #include <penstock/sources/range.hpp>
-#if __has_include(<penstock/stages/interleave.hpp>)
 #include <penstock/stages/interleave.hpp>
-#define PENSTOCK_HAS_INTERLEAVE 1
-#endif
 
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +13,6 @@
 #include <string>
 #include <utility>
 
-#ifdef PENSTOCK_HAS_INTERLEAVE
 namespace ps = penstock;
 namespace bench = penstock::bench;
 
@@ -51,9 +47,3 @@ int main() {
         return 1;
     }
 }
-#else
-int main() {
-    std::fputs("stages/interleave.hpp is not there\n", stderr);
-    return 3;
-}
-#endif

@@ -4,12 +4,9 @@
 //   parallel_map_scaling  a function of 20 us: the time that two bare threads need for the same calls, over parallel_map's
 #include <support/bench.hpp>
 
+#include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/concurrency/prefetch.hpp>
 #include <penstock/sources/range.hpp>
-#if __has_include(<penstock/concurrency/parallel_map.hpp>)
-#include <penstock/concurrency/parallel_map.hpp>
-#define PENSTOCK_HAS_PARALLEL_MAP 1
-#endif
 
 #include <chrono>
 #include <cstdint>
@@ -40,7 +37,6 @@ bench::cost pull_all(auto chain, number expected) {
     return spent;
 }
 
-#ifdef PENSTOCK_HAS_PARALLEL_MAP
 /// The same number of dependent steps for every item; calibrated to 20 us.
 std::uint64_t work(number x, int steps) {
     auto h = static_cast<std::uint64_t>(x);
@@ -53,7 +49,6 @@ int calibrated() {
     for (int i = 0; i != 5; ++i) best = (std::min)(best, bench::measure([] { bench::keep(work(1, steps)); }).wall_s);
     return static_cast<int>(steps * 20e-6 / best);
 }
-#endif
 
 void measure(int argc, char** argv) {
     constexpr number prefetched = 2'000'000;
@@ -63,7 +58,6 @@ void measure(int argc, char** argv) {
                                                   prefetch_cpu.push_back(1e9 * spent.cpu_s / static_cast<double>(prefetched));
                                                   return 1e9 * spent.wall_s / static_cast<double>(prefetched);
                                               }}};
-#ifdef PENSTOCK_HAS_PARALLEL_MAP
     constexpr number trivial = 1'000'000, heavy = 20'000;
     std::vector<double> trivial_cpu;
     auto const steps = calibrated();
@@ -86,7 +80,6 @@ void measure(int argc, char** argv) {
                                      })
                                   .wall_s;
                           }});
-#endif
     auto const found = bench::interleave(candidates);
     auto const counted = [&](std::vector<double> all) {  // without the round that is not counted
         all.erase(all.begin());
@@ -96,12 +89,10 @@ void measure(int argc, char** argv) {
     bench::report out("chain_threads", argc, argv);
     out.add({.name = "prefetch_ns", .value = bench::summary(found[0]), .unit = "ns/item", .goal = bench::at_most(25)});
     out.add({.name = "prefetch_cpu_ns", .value = counted(prefetch_cpu), .unit = "ns/item"});
-#ifdef PENSTOCK_HAS_PARALLEL_MAP
     out.add({.name = "parallel_map_ns", .value = bench::summary(found[1]), .unit = "ns/item", .goal = bench::at_most(250)});
     out.add({.name = "parallel_map_cpu_ns", .value = counted(trivial_cpu), .unit = "ns/item"});
     out.add({.name = "parallel_map_scaling", .value = bench::ratio(found[3], found[2]), .unit = "x", .vs = "two bare threads", .goal = bench::at_least(0.97)});
     out.add({.name = "parallel_map_20us", .value = bench::summary(found[2]) * (1e6 / static_cast<double>(heavy)), .unit = "us/item"});
-#endif
     (void)out.finish();
 }
 

@@ -4,6 +4,7 @@
 #include <penstock/core/control.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
+#include <penstock/stages/cycle.hpp>
 #include <penstock/stages/interleave.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
@@ -110,5 +111,35 @@ TEST_CASE("control: the change is in the state, wherever it is taken, and reache
         CHECK(c.value() == 1);
         CHECK(d.value() == 500);
         CHECK(rest(q) == std::vector(all.begin() + static_cast<std::ptrdiff_t>(k), all.end()));
+    }
+}
+
+TEST_CASE("control: a stage that starts its source again forgets no change, neither in a load nor when what was read ahead is made anew", "[unit][control]") {
+    auto make = [](ps::control<int> const& c, std::int64_t ahead) {
+        return ps::range(12) | ps::steer(c, [](int up, std::int64_t i) { return i + up; }) | ps::shuffle(4) | ps::cycle(2) | ps::batch(1) | ps::prefetch(ahead);
+    };
+    std::vector<std::vector<std::int64_t>> first;
+    for (std::int64_t const ahead : {1, 20}) {
+        ps::control<int> c("up", 1000);
+        auto p = make(c, ahead);
+        std::vector<std::vector<std::int64_t>> all;
+        std::vector<ps::state> states;
+        for (int k = 0;; ++k) {
+            if (k == 3) p.set(c, 2000);
+            if (k == 5) p.set(c, 3000);
+            states.push_back(p.save());
+            auto b = p.next();
+            if (!b) break;
+            all.push_back(b->items);
+        }
+        REQUIRE(all.size() == 24);
+        for (std::size_t k = 6; k != 12; ++k) {
+            ps::control<int> other("up", 0);
+            auto q = make(other, ahead);
+            q.load(states[k]);
+            CHECK(rest(q) == std::vector(all.begin() + static_cast<std::ptrdiff_t>(k), all.end()));
+        }
+        if (first.empty()) first = all;
+        CHECK(all == first);
     }
 }

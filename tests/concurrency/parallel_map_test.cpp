@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -298,6 +299,32 @@ TEST_CASE("parallel_map: unordered, every item once, also after a load at any po
             take(p, 1000);
             CHECK(std::vector(seen.begin(), seen.end()) == wanted);
         }
+}
+
+TEST_CASE("parallel_map: unordered, every item once through many short lives", "[unit][parallel_map]") {
+    ps::executor pool(2);
+    for (std::uint64_t round = 0; round != 30; ++round) {
+        ps::random_stream random(7, 0, round);
+        auto make = [&] {
+            return ps::range(400) | ps::parallel_map([](std::int64_t i) {
+                       spin(static_cast<std::uint64_t>(i), i % 37 == 0 ? 2000 : 20);
+                       return i;
+                   }, {.threads = 2, .window = 256, .ordered = false, .executor = &pool});
+        };
+        std::vector<int> seen(400);
+        std::optional<ps::state> saved;
+        for (bool more = true; more;) {
+            auto p = make();
+            if (saved) p.load(*saved);
+            for (auto n = random.below(3) == 0 ? 1 + random.below(60) : 1 + random.below(2); n != 0 && more; --n) {
+                auto const i = p.next();
+                more = i.has_value();
+                if (i) ++seen[static_cast<std::size_t>(*i)];
+            }
+            saved = p.save();
+        }
+        CHECK(seen == std::vector<int>(400, 1));
+    }
 }
 
 TEST_CASE("parallel_map: unordered, one slow item does not hold up the others", "[unit][parallel_map]") {

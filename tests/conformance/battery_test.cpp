@@ -188,7 +188,7 @@ TEST_CASE("battery: debug_source reports use after a move and from two threads",
     auto const slow = std::make_shared<test::probe>();
     test::debug_source<> shared({.n = 2, .delay = std::chrono::milliseconds(50), .log = slow});
     std::thread other([&] { (void)shared.next(); });
-    while (slow->pulls == 0) std::this_thread::yield();
+    while (slow->delays == 0) std::this_thread::yield();
     (void)shared.discard();
     other.join();
     REQUIRE(slow->violations().size() == 1);

@@ -9,6 +9,7 @@
 #include <support/battery.hpp>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,4 +76,22 @@ TEST_CASE("pipeline: a chain that has begun cannot be made longer", "[unit][pipe
     auto const text = test::error_of<ps::config_error>([&] { return (std::move(p) | ps::map([](auto i) { return i; })).hint(); });
     CHECK(text.find("begin the epoch again") != text.npos);
     CHECK(text.find("by_ref") != text.npos);
+}
+
+TEST_CASE("pipeline: a reset that is refused changes nothing, and a load that fails begins the epoch again", "[unit][pipeline]") {
+    auto make = [](std::int64_t n) { return ps::range(8) | ps::batch(n); };
+    auto p = make(2);
+    p.reset(3, 4);
+    CHECK(p.next()->items.front() == 0);
+    CHECK_THROWS_AS(p.reset(ps::epoch::of(3, 5), ps::ledger{}), ps::state_error);
+    CHECK_THROWS_AS(p.load(make(3).save()), ps::state_error);
+    CHECK(p.next()->items.front() == 0);
+}
+
+TEST_CASE("control: a name that a saved state could not hold is refused", "[unit][control]") {
+    for (std::string const name : {"", "two words", "a/b", "line\n"}) {
+        auto const text = test::error_of<ps::config_error>([&] { return ps::control<int>(name, 1).value(); });
+        CHECK(text.find("got '" + name + "'") != text.npos);
+        CHECK(text.find("HINT") != text.npos);
+    }
 }

@@ -1,5 +1,6 @@
 #include <penstock/core/blame.hpp>
 
+#include <penstock/stages/batch.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/inspect.hpp>
 #include <penstock/stages/map.hpp>
@@ -70,5 +71,18 @@ TEST_CASE("blame: a stage_error keeps its kind, its shard and its byte; other it
         CHECK(e.where.byte == 7u);
     }
     auto q = test::source_of({.n = 2}) | ps::map([](int) -> int { throw std::out_of_range("as it is"); });
+    CHECK_THROWS_AS(q.next(), std::out_of_range);
+}
+
+TEST_CASE("blame: a batch of samples keeps its positions in the error, one of other items passes errors as they are", "[unit][blame]") {
+    auto fails = [](auto const&) -> bool { throw std::out_of_range("as it is"); };
+    auto p = test::keyed_source(4) | ps::batch(3) | ps::filter(fails);
+    try {
+        (void)p.next();
+        FAIL("no error");
+    } catch (ps::stage_error const& e) {
+        CHECK(e.positions.count() == 3);
+    }
+    auto q = test::source_of({.n = 4}) | ps::batch(3) | ps::filter(fails);
     CHECK_THROWS_AS(q.next(), std::out_of_range);
 }

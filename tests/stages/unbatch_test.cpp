@@ -140,3 +140,13 @@ TEST_CASE("unbatch: without ids where items must have some, an error says what t
     }
     CHECK_FALSE(p.next());
 }
+
+TEST_CASE("unbatch: what a batch was filled up with is no item", "[unit][unbatch]") {
+    auto const pad = [] { return ps::batch(2, {.remainder = ps::remainder::pad}); };
+    CHECK((ps::range(5) | pad() | ps::unbatch() | ps::collect()) == std::vector<std::int64_t>{0, 1, 2, 3, 4});
+    auto p = test::keyed_source(5) | pad() | ps::unbatch();
+    std::uint64_t items = 0, positions = 0;
+    while (auto i = p.next()) ++items, positions += i->cover.count();
+    CHECK(items == 5);
+    CHECK(positions == 5);
+}

@@ -24,6 +24,7 @@ namespace penstock::test {
 class probe {
 public:
     std::atomic<std::uint64_t> pulls{0};      ///< calls of next()
+    std::atomic<std::uint64_t> delays{0};     ///< begun; until one ends its next() touches nothing
     std::atomic<std::uint64_t> made{0};       ///< items made
     std::atomic<std::uint64_t> thrown{0};     ///< errors of the spec thrown
     std::atomic<std::uint64_t> discards{0};   ///< items passed over unmade
@@ -136,14 +137,18 @@ public:
         ++spec_.log->pulls;
         if (spec_.panics) throw stage_error("panicking_source", fault::io, {}, "it was pulled, but must not be");
         if (!advance()) return std::nullopt;
-        if (spec_.delay.count() != 0) std::this_thread::sleep_for(spec_.delay);
         auto const slot = at_ - 1;
+        auto const index = static_cast<int>(epoch_);
+        if (spec_.delay.count() != 0) {
+            ++spec_.log->delays;
+            std::this_thread::sleep_for(spec_.delay);
+        }
         if (std::find(spec_.errors.begin(), spec_.errors.end(), slot) != spec_.errors.end()) {
             ++spec_.log->thrown;
             throw stage_error("source", fault::content, {"part.tar", "k" + std::to_string(slot), static_cast<std::uint64_t>(slot) * 512, static_cast<std::uint64_t>(slot)}, "broken on purpose");
         }
         ++spec_.log->made;
-        return std::optional<item_type>(input_(slot + 10000 * static_cast<int>(epoch_)));
+        return std::optional<item_type>(input_(slot + 10000 * index));
     }
     bool discard() {
         entered guard(*spec_.log, moved_, "discard");

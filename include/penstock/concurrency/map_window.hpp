@@ -111,13 +111,6 @@ public:
         for (std::uint64_t k = 0; k != 64 * words.size(); ++k)
             if (words[k / 64] >> k % 64 & 1) passed_.push_back(replay_.pulls() + k);
     }
-    void rewind_to_consumer() {
-        state here;
-        state_writer w(here);
-        save(w);
-        state_reader r(here);
-        load(r);
-    }
     size_hint hint() const {
         auto h = up_.hint();
         h.lower = h.lower + held_ - (std::min<std::uint64_t>)(h.lower, passed_.size());

@@ -55,13 +55,13 @@ public:
     void rewind_to_consumer()
         requires resumable<S>
     {
-        window_->rewind_to_consumer();
+        reload(*window_);
     }
     void controls(control_walk& w) const
         requires steered<S>
     {
         if constexpr (resumable<S>)
-            if (w.moves()) window_->rewind_to_consumer();
+            if (w.moves()) reload(*window_);
         window_->up().controls(w);
     }
     size_hint hint() const

@@ -96,11 +96,7 @@ public:
         requires resumable<S>
     {
         if (!started_) return;
-        state here;
-        state_writer w(here);
-        save(w);
-        state_reader r(here);
-        load(r);
+        reload(*this);
     }
     void controls(control_walk& w) const
         requires steered<S>

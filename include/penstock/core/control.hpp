@@ -62,8 +62,12 @@ class control_log {
 public:
     control_log(std::string name, std::shared_ptr<std::uint64_t> newest) : name_(std::move(name)), newest_(std::move(newest)) { reset(); }
 
-    /// A new epoch, all of it with the newest value.
-    void reset() { changes_.assign(1, {0, *newest_}); }
+    /// A new epoch, all of it with the newest value. Not while a state is loaded: stages that start their source again reset it on the way.
+    void reset() {
+        if (!loading_) changes_.assign(1, {0, *newest_});
+    }
+    /// Between loading(true) and loading(false) resets leave the log as it is.
+    void loading(bool on) { loading_ = on; }
     /// The newest value holds from item `from` on.
     void adopt(std::uint64_t from) {
         if (changes_.back().bits == *newest_) return;
@@ -97,6 +101,7 @@ private:
     std::string name_;
     std::shared_ptr<std::uint64_t> newest_;  // of the control
     std::vector<change> changes_;  // ascending; the first one from item 0
+    bool loading_ = false;
 };
 
 /// A stage's end of a control: the values of the items of the epoch, by number.

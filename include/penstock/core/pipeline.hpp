@@ -140,8 +140,11 @@ public:
                 with.used = used;
                 source_.reset(with);
             }
-        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
-        source_.load(r);
+        if constexpr (steered<S>) {
+            walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
+            keeps_controls const guard(*this);
+            source_.load(r);
+        } else source_.load(r);
         started_ = started;
     }
     penstock::epoch current() const { return epoch_; }
@@ -151,6 +154,7 @@ public:
     void set(control<T>& c, std::type_identity_t<T> value)
         requires steered<S>
     {
+        keeps_controls const guard(*this);  // what was made ahead is loaded anew, and up to here with the old value
         *c.bits() = control<T>::pack(value);
         walk(true, [](control_log& log, std::uint64_t const& item) { log.adopt(item); });
     }
@@ -228,6 +232,19 @@ public:
     std::default_sentinel_t end() const { return {}; }
 
 private:
+    /// While alive, stages that start their source again do not make its controls forget.
+    class keeps_controls {
+    public:
+        explicit keeps_controls(pipeline& p) : p_(p) { tell(true); }
+        keeps_controls(keeps_controls const&) = delete;
+        ~keeps_controls() { tell(false); }
+
+    private:
+        void tell(bool on) {
+            p_.walk(false, [on](control_log& log, std::uint64_t const&) { log.loading(on); });
+        }
+        pipeline& p_;
+    };
     template <class F>
     void walk(bool moves, F f) const {
         struct walker final : control_walk {

@@ -72,6 +72,16 @@ bool for_each_while(S& s, F& f) {
     }
 }
 
+/// Places s where it says it stands, forgetting what it made ahead: what it yields from here on is made anew. Costs what a load costs.
+template <resumable S>
+void reload(S& s) {
+    state here;
+    state_writer w(here);
+    std::as_const(s).save(w);
+    state_reader r(here);
+    s.load(r);
+}
+
 /// The positions of items that were dropped after the last one, once the source has ended; a second call gives nothing.
 template <class S>
 cover trailing(S& s) {

@@ -11,6 +11,7 @@ penstock_room(core HEADERS
   core/dropped.hpp
   core/dropping_over.hpp
   core/epoch.hpp
+  core/epoch_traits.hpp
   core/errors.hpp
   core/extreme.hpp
   core/fan_in.hpp

@@ -2,10 +2,16 @@
 
 #include "sources.hpp"
 
+#include <penstock/concurrency/parallel_map.hpp>
+#include <penstock/core/any_pipeline.hpp>
 #include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/interleave.hpp>
 #include <penstock/stages/map.hpp>
+#include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/take.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -482,4 +488,27 @@ TEST_CASE("prefetch: a wrong depth is named", "[unit][prefetch]") {
         } catch (ps::config_error const& e) {
             CHECK(std::string(e.what()).find(ps::message("got ", wrong, "\n  HINT")) != std::string::npos);
         }
+}
+
+TEST_CASE("prefetch, parallel_map: of a mix that goes on over an epoch's edge nothing is lost to what was read ahead", "[unit][prefetch]") {
+    auto const mix = [](ps::stop_rule stop) {
+        return ps::interleave({.stop = stop}, ps::named("a", 2, ps::range(7) | ps::shuffle(3)), ps::named("b", 1, ps::from_vector<std::int64_t>({100, 101, 102, 103, 104})));
+    };
+    auto const epochs = [](auto p, int n) {
+        std::vector<std::int64_t> all;
+        for (int e = 0; e != n; ++e) {
+            p.reset(5, static_cast<std::uint64_t>(e));
+            while (auto i = p.next()) all.push_back(*i);
+        }
+        return all;
+    };
+    auto const same = [](std::int64_t i) { return i; };
+    ps::executor pool(2);
+    auto const wanted = epochs(mix(ps::stop_rule::forever) | ps::take(5), 6);
+    CHECK(epochs(mix(ps::stop_rule::forever) | ps::prefetch(20) | ps::take(5), 6) == wanted);
+    CHECK(epochs(mix(ps::stop_rule::forever) | ps::parallel_map(same, {.threads = 2, .window = 16, .executor = &pool}) | ps::take(5), 6) == wanted);
+    CHECK(epochs(ps::any(mix(ps::stop_rule::forever)) | ps::map(same) | ps::prefetch(20) | ps::take(5), 6) == wanted);
+    CHECK(epochs(mix(ps::stop_rule::all_restart) | ps::prefetch(20), 6) == epochs(mix(ps::stop_rule::all_restart), 6));
+    CHECK((mix(ps::stop_rule::forever) | ps::prefetch(20)).goes_on());
+    CHECK_FALSE((mix(ps::stop_rule::all) | ps::prefetch(20)).goes_on());
 }

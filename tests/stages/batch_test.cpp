@@ -4,8 +4,10 @@
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/map.hpp>
+#include <penstock/stages/on_error.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/take.hpp>
+#include <penstock/stages/unbatch.hpp>
 #include <support/battery.hpp>
 
 #include <support/catch.hpp>
@@ -316,6 +318,31 @@ TEST_CASE("batch: pad gives every batch of every rank the same shape, also over 
                     }
                 }
             }
+}
+
+TEST_CASE("batch: pad repeats the last item also where skipped items leave several batches empty, and over a load", "[unit][batch]") {
+    std::vector<int> const broken{4, 5, 6, 7, 8, 9, 10, 11};
+    auto make = [&] { return test::keyed_source(12, {}, broken) | ps::on_error(ps::skips{.total = 8, .in_a_row = 8}) | ps::batch(3, pad); };
+    std::vector<std::vector<int>> const wanted{{0, 1, 2}, {3, 3, 3}, {3, 3, 3}, {3, 3, 3}};
+    for (std::size_t k = 0; k != 5; ++k) {
+        auto p = make();
+        for (std::size_t i = 0; i != k; ++i) CHECK(p.next()->items == wanted[i]);
+        auto q = make();
+        q.load(p.save());
+        for (std::size_t i = k; i != 4; ++i) CHECK(q.next()->items == wanted[i]);
+        CHECK_FALSE(q.next());
+    }
+}
+
+TEST_CASE("batch: a batch of batches stands for what they stand for, and for what was dropped behind them", "[unit][batch]") {
+    auto p = test::keyed_source(9) | ps::filter([](int i) { return i < 7; }) | ps::batch(2) | ps::batch(3);
+    CHECK(p.next()->cover.count() == 6);
+    CHECK(p.next()->cover.count() == 3);
+    CHECK_FALSE(p.next());
+    auto q = test::keyed_source(9) | ps::filter([](int i) { return i < 7; }) | ps::batch(2) | ps::batch(3) | ps::unbatch();
+    std::uint64_t positions = 0;
+    while (auto b = q.next()) positions += b->cover.count();
+    CHECK(positions + q.trailing().count() == 9);
 }
 
 TEST_CASE("batch: covers dropped behind a full last batch are handed on", "[unit][batch]") {

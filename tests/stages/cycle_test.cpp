@@ -1,9 +1,14 @@
 #include <penstock/stages/cycle.hpp>
 
+#include <penstock/core/any_pipeline.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
+#include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/combine.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/interleave.hpp>
+#include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/take.hpp>
 #include <support/bare.hpp>
@@ -164,6 +169,29 @@ TEST_CASE("cycle: hint and world_max", "[unit][cycle]") {
     CHECK((test::keyed_source(7, {1, 2}) | ps::cycle(3)).world_max() == 12u);
     CHECK((test::keyed_source(7, {1, 2}) | ps::cycle()).world_max() == std::nullopt);
     CHECK((test::keyed_source(7) | ps::cycle((std::numeric_limits<std::int64_t>::max)())).world_max() == std::nullopt);
+}
+
+TEST_CASE("cycle: world_max is told only where all passes are of one length, and never changes within an epoch", "[unit][cycle]") {
+    auto const mixed = [](ps::stop_rule stop, ps::picks picks) {
+        return ps::interleave({.stop = stop, .picks = picks}, ps::named("a", 2, test::keyed_source(9) | ps::batch(1)), ps::named("b", 1, test::keyed_source(6) | ps::batch(1)));
+    };
+    auto const told = [](auto p) {
+        auto const first = p.world_max();
+        std::uint64_t count = 0;
+        while (p.next()) {
+            ++count;
+            CHECK(p.world_max() == first);
+        }
+        if (first) CHECK(count == *first);
+        return first;
+    };
+    CHECK(told(mixed(ps::stop_rule::all, ps::picks::random) | ps::cycle(4)) == 60u);
+    CHECK(told(mixed(ps::stop_rule::first, ps::picks::exact) | ps::cycle(4)).has_value());
+    CHECK(told(mixed(ps::stop_rule::first, ps::picks::random) | ps::cycle(1)).has_value());
+    CHECK(told(mixed(ps::stop_rule::first, ps::picks::random) | ps::cycle(4)) == std::nullopt);
+    CHECK(told(mixed(ps::stop_rule::all_restart, ps::picks::exact) | ps::cycle(4)) == std::nullopt);
+    CHECK(told(ps::any(mixed(ps::stop_rule::first, ps::picks::random)) | ps::map([](auto b) { return b; }) | ps::cycle(4)) == std::nullopt);
+    CHECK(told(ps::combine(ps::combine_mode::max_size_cycle, test::keyed_source(3), test::keyed_source(2)) | ps::cycle(2)) == std::nullopt);
 }
 
 TEST_CASE("cycle: a bad argument and another n are named", "[unit][cycle]") {

@@ -1,5 +1,6 @@
 #include <penstock/stages/interleave.hpp>
 
+#include <penstock/core/any_pipeline.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
@@ -356,7 +357,7 @@ TEST_CASE("interleave: a rank whose part of every source is empty is told so, in
     CHECK(test::error_of<ps::stage_error>([&] { return p.next(); }).find("this rank's share of every source is empty\n  HINT: batch each source first") != std::string::npos);
     auto q = ps::interleave(rule(ps::stop_rule::forever), test::keyed_source(1, {0, 2}) | ps::batch(1), test::keyed_source(1, {0, 2}) | ps::batch(1));
     CHECK(q.next()->empty());
-    auto r = ps::interleave(rule(ps::stop_rule::forever), test::keyed_source(1, {0, 2}), ps::named("some", 0.1, test::keyed_source(3, {0, 2})));
+    auto r = ps::interleave(rule(ps::stop_rule::forever), ps::named("none", 0.9, test::keyed_source(1, {0, 2})), ps::named("some", 0.1, test::keyed_source(3, {0, 2})));
     for (int i = 0; i != 50; ++i) CHECK(r.next());
 }
 
@@ -458,4 +459,17 @@ TEST_CASE("interleave: nothing is allocated per item", "[unit][interleave]") {
         for (int i = 0; i != 5000; ++i) (void)p.next();
         CHECK(test::allocations() == before);
     }
+}
+
+TEST_CASE("interleave: a weight for some sources alone is refused, and an unknown number of batches behind any_pipeline too", "[unit][interleave]") {
+    auto text = config_text([] { return ps::interleave({}, ps::named("a", 2, ps::range(2)), ps::named("b", ps::range(2))); });
+    CHECK(text.find("got none for 'b'\n  HINT: ") != text.npos);
+    text = config_text([] { return ps::interleave({}, ps::named("a", ps::range(2)), ps::named("b", 2, ps::range(2))); });
+    CHECK(text.find("got none for 'a'\n  HINT: ") != text.npos);
+    auto const kept = [](int) { return true; };
+    text = config_text([&] {
+        auto p = ps::interleave({}, ps::any(test::keyed_source(4) | ps::filter(kept) | ps::batch(2)) | ps::map([](auto b) { return b; }), ps::any(test::keyed_source(4) | ps::batch(2)) | ps::map([](auto b) { return b; }));
+        return p.next();
+    });
+    CHECK(text.find("batch each source first") != text.npos);
 }

@@ -3,6 +3,7 @@
 
 #include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task, spin_pause
 #include <penstock/core/blame.hpp>            // defines: blame
+#include <penstock/core/epoch_traits.hpp>     // defines: same_every_epoch, goes_on
 #include <penstock/core/keyed.hpp>            // defines: is_keyed, value_of, rewrap
 #include <penstock/core/replay.hpp>           // defines: replay
 #include <penstock/core/source.hpp>           // defines: source and its optional members
@@ -80,6 +81,8 @@ public:
     }
 
     void reset(epoch e) {
+        if constexpr (resumable<S>)
+            if (replay_.pulls() != 0 && penstock::goes_on(up_)) reload(*this);
         clear();
         up_.reset(e);
         replay_.reset();

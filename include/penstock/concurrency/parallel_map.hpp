@@ -79,6 +79,8 @@ public:
     {
         return penstock::world_min(window_->up());
     }
+    bool goes_on() const { return penstock::goes_on(window_->up()); }
+    bool same_every_epoch() const { return penstock::same_every_epoch(window_->up()); }
     cover trailing()
         requires dropping<S>
     {

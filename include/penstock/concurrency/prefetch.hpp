@@ -73,6 +73,8 @@ public:
     {
         return ahead_->world_min();
     }
+    bool goes_on() const { return ahead_->goes_on(); }
+    bool same_every_epoch() const { return ahead_->same_every_epoch(); }
     void attach(std::stop_token token)
         requires stoppable<S>
     {

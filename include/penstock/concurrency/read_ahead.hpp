@@ -2,10 +2,11 @@
 #pragma once
 
 #include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task
+#include <penstock/core/epoch_traits.hpp>     // defines: same_every_epoch, goes_on
 #include <penstock/core/replay.hpp>           // defines: replay
 #include <penstock/core/source.hpp>           // defines: source and its optional members, attach
 #include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
-#include <penstock/core/world_bounds.hpp>   // defines: world_min
+#include <penstock/core/world_bounds.hpp>     // defines: world_min
 
 #include <algorithm>
 #include <atomic>
@@ -72,6 +73,8 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
+        if constexpr (resumable<S>)
+            if (started_ && goes_on()) reload(*this);
         clear();
         up_.reset(e);
     }
@@ -124,6 +127,8 @@ public:
     {
         return started_ ? world_min_ : penstock::world_min(up_);
     }
+    bool same_every_epoch() const { return steady_; }
+    bool goes_on() const { return goes_on_; }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>
@@ -348,6 +353,7 @@ private:
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
     size_hint hint_{};  // these three: before the first turn
     std::optional<std::uint64_t> world_max_{}, world_min_{};
+    bool const steady_ = penstock::same_every_epoch(up_), goes_on_ = penstock::goes_on(up_);
 
     // of both; what one of them writes per item on a cache line of its own
     alignas(64) std::atomic<std::uint64_t> made_{0};

@@ -1,8 +1,9 @@
 // Implements: any_pipeline<T>, a pipeline whose type tells its items alone; for members, containers, and choices made at run time.
 #pragma once
 
-#include <penstock/core/errors.hpp>    // defines: config_error, message
-#include <penstock/core/pipeline.hpp>  // defines: pipeline; and the protocol of source.hpp
+#include <penstock/core/epoch_traits.hpp>  // defines: same_every_epoch, goes_on, identifies
+#include <penstock/core/errors.hpp>        // defines: config_error, message
+#include <penstock/core/pipeline.hpp>      // defines: pipeline; and the protocol of source.hpp
 
 #include <cstdint>
 #include <memory>
@@ -40,6 +41,9 @@ public:
     void reset(epoch e) { inside_->reset(e); }
     size_hint hint() const { return inside_->hint(); }
     std::optional<std::uint64_t> world_max() const { return inside_->world_max(); }
+    bool same_every_epoch() const { return inside_->same_every_epoch(); }
+    bool goes_on() const { return inside_->goes_on(); }
+    bool identifies() const { return inside_->identifies(); }
     void save(state_writer& w) const { inside_->save(w); }
     void load(state_reader& r) { inside_->load(r); }
     cover trailing() { return inside_->trailing(); }
@@ -62,6 +66,9 @@ private:
         virtual void reset(epoch e) = 0;
         virtual size_hint hint() const = 0;
         virtual std::optional<std::uint64_t> world_max() const = 0;
+        virtual bool same_every_epoch() const = 0;
+        virtual bool goes_on() const = 0;
+        virtual bool identifies() const = 0;
         virtual void save(state_writer& w) const = 0;
         virtual void load(state_reader& r) = 0;
         virtual cover trailing() = 0;
@@ -99,6 +106,9 @@ private:
             if constexpr (planned<S>) return s.world_max();
             else return std::nullopt;
         }
+        bool same_every_epoch() const override { return penstock::same_every_epoch(s); }
+        bool goes_on() const override { return penstock::goes_on(s); }
+        bool identifies() const override { return detail::identifies(s); }
         void save(state_writer& w) const override {
             if constexpr (resumable<S>) s.save(w);
             else lacks("save", "save a position", "tells its position");

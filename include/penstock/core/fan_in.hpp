@@ -1,8 +1,9 @@
 // Implements: named(name, weight, p), and the branches of a stage with several inputs: names, dispatch by index, what each is handed.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>  // defines: is_batch
-#include <penstock/core/stage.hpp>       // defines: pipeline, broken_chain, config_error, stats_report, the protocol
+#include <penstock/core/batch_type.hpp>    // defines: is_batch
+#include <penstock/core/epoch_traits.hpp>  // defines: same_every_epoch, goes_on, identified, identifies
+#include <penstock/core/stage.hpp>         // defines: pipeline, broken_chain, config_error, stats_report, the protocol
 
 #include <array>
 #include <cstddef>
@@ -65,14 +66,6 @@ inline void check_name(std::string_view stage, std::string const& name, std::str
             throw config_error(message(stage, ": the name of a source must hold neither spaces nor '/', got '", name, "'\n  HINT: write my_photos instead of 'my photos'"));
     for (std::size_t i = 0; i != count; ++i)
         if (before[i] == name) throw config_error(message(stage, ": the names of the sources must differ, got '", name, "' twice\n  HINT: states and statistics tell the sources apart by their names"));
-}
-
-/// Whether items that know which sample they are flow through S, at its end or before: such a stream is one rank's part of a whole.
-template <class S>
-consteval bool identified() {
-    if constexpr (is_keyed<typename S::item_type>) return true;
-    else if constexpr (shows_input<S>) return identified<input_of<S>>();
-    else return false;
 }
 
 /// What the branches of a list and of a tuple have in common. Derived has size(), name(i) and visit(i, f).
@@ -139,6 +132,17 @@ public:
         });
     }
 
+    /// Whether every branch has as many items in every epoch.
+    bool same_every_epoch() const {
+        bool all = true;
+        each([&](auto const& s, std::size_t) { all = all && penstock::same_every_epoch(s); });
+        return all;
+    }
+    bool goes_on() const {
+        bool any = false;
+        each([&](auto const& s, std::size_t) { any = any || penstock::goes_on(s); });
+        return any;
+    }
     /// Writes the branch into a batch; one that came through an inner fan-in already is `outer/inner`.
     template <class Item>
     void stamp([[maybe_unused]] Item& item, [[maybe_unused]] std::size_t i) const {
@@ -250,6 +254,8 @@ struct fan_in {
     {
         in.controls(w);
     }
+    bool same_every_epoch() const { return in.same_every_epoch(); }
+    bool goes_on() const { return in.goes_on(); }
 };
 
 /// Gives a pipeline its name in a fan-in, and its weight there: interleave(named("photos", 0.9, std::move(p)), ...).

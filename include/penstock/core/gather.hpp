@@ -1,7 +1,7 @@
 // Implements: what the stages that make batches share: gather, an item put into a batch, and costed items, which know a number about themselves.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>  // defines: batch_of
+#include <penstock/core/batch_type.hpp>  // defines: batch_of, is_batch
 #include <penstock/core/blame.hpp>       // defines: blame
 #include <penstock/core/errors.hpp>      // defines: stage_error, message
 #include <penstock/core/keyed.hpp>       // defines: is_keyed, value_of, value, rewrap
@@ -50,7 +50,10 @@ void gather(batch_of<T>& batch, Item&& item) {
         batch.ids.push_back(item.id);
         batch.weights.push_back(item.weight);
         batch.cover.add(item.cover);
-    } else batch.items.push_back(std::move(item));
+    } else {
+        if constexpr (is_batch<std::remove_cvref_t<Item>>) batch.cover.add(item.cover);  // both carry it, until unbatch() gives it back to the items
+        batch.items.push_back(std::move(item));
+    }
 }
 
 template <class T>

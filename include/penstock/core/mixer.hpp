@@ -14,7 +14,8 @@
 namespace penstock::detail {
 
 /// A Picker is a copyable value: begin(epoch) starts its sequence over all branches, pick() is the branch whose turn is next, leave(i) takes a
-/// branch out; save(record) and load(record). It never looks at the items, so its picks are the same on every rank.
+/// branch out; same_every_epoch() tells whether the sequence is; save(record) and load(record). It never looks at the items, so its picks are the
+/// same on every rank.
 template <class Branches, class Picker>
 class [[nodiscard]] mixer : public fan_in<Branches> {
     static constexpr auto none = ~std::size_t{0};
@@ -61,6 +62,8 @@ public:
     {
         return world_most();
     }
+    bool goes_on() const { return passes_.restarts() || this->in.goes_on(); }
+    bool same_every_epoch() const { return (passes_.rule() == stop_rule::all || (passes_.rule() == stop_rule::first && picker_.same_every_epoch())) && this->in.same_every_epoch(); }
     void save(state_writer& w) const
         requires Branches::resumes
     {

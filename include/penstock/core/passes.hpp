@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/dropped.hpp>  // defines: dropped
-#include <penstock/core/fan_in.hpp>   // defines: branches, identified, epoch, state_*, config_error, stage_error
+#include <penstock/core/fan_in.hpp>   // defines: branches, identified, identifies, epoch, state_*, config_error, stage_error
 
 #include <cstddef>
 #include <cstdint>
@@ -18,7 +18,7 @@ enum class stop_rule {
     first,        ///< ends with the first source that ends
     all,          ///< ended sources leave, the others go on: every item once
     all_restart,  ///< ended sources start their next pass, until every one has ended once; the next epoch goes on where they stand
-    forever,      ///< ended sources start their next pass; never ends, put take(n) behind it
+    forever,      ///< ended sources start their next pass; never ends, put take(n) right behind it: what a shuffle holds at an epoch's edge is lost
 };
 constexpr char const* name(stop_rule rule) {
     constexpr char const* names[] = {"first", "all", "all_restart", "forever"};
@@ -103,7 +103,7 @@ public:
             if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all && !divided_)
                 throw config_error(message(stage_, ": source '", in.name(i), "' must have an item, got an empty one\n  HINT: leave it out, or choose a rule that lets ended sources leave"));
             in.visit(i, [&](auto const& s) {
-                if (identified<std::remove_cvref_t<decltype(s)>>() && !at_[i].slots) uncounted(in.name(i));
+                if (identifies(s) && !at_[i].slots) uncounted(in.name(i));
             });
         }
         for (std::size_t i = 0; i != at_.size(); ++i)

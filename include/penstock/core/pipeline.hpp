@@ -1,12 +1,13 @@
 // Implements: pipeline<S>, a source the user holds: next, reset, save, load, and a single-pass input range.
 #pragma once
 
-#include <penstock/core/control.hpp>   // defines: control, control_log, control_walk, steered
-#include <penstock/core/describe.hpp>  // defines: describe
-#include <penstock/core/errors.hpp>    // defines: config_error, state_error
-#include <penstock/core/ledger.hpp>    // defines: ledger, epoch
-#include <penstock/core/source.hpp>    // defines: source, resettable, hinted, planned, resumable, stoppable
-#include <penstock/core/stats.hpp>     // defines: stats_report, collect_stats
+#include <penstock/core/control.hpp>       // defines: control, control_log, control_walk, steered
+#include <penstock/core/describe.hpp>      // defines: describe
+#include <penstock/core/epoch_traits.hpp>  // defines: goes_on
+#include <penstock/core/errors.hpp>        // defines: config_error, state_error
+#include <penstock/core/ledger.hpp>        // defines: ledger, epoch
+#include <penstock/core/source.hpp>        // defines: source, resettable, hinted, planned, resumable, stoppable
+#include <penstock/core/stats.hpp>         // defines: stats_report, collect_stats
 
 #include <cstddef>
 #include <cstdint>
@@ -147,6 +148,8 @@ public:
         } else source_.load(r);
         started_ = started;
     }
+    /// Whether the next epoch goes on where this one was left, so that its end is a position worth saving.
+    bool goes_on() const { return penstock::goes_on(source_); }
     penstock::epoch current() const { return epoch_; }
 
     /// Sets a control that stages of this chain read: it holds from the next item on. One that was pulled by a comparison already stays as it is.

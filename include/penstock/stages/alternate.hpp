@@ -23,6 +23,7 @@ public:
         ++taken_;
         return at_;
     }
+    static bool same_every_epoch() { return true; }
     void leave(std::size_t i) {
         gone_[i] = true;
         if (i == at_) taken_ = k_;

@@ -1,10 +1,10 @@
 // Implements: batch(n), n items at a time in contiguous storage; the same number of batches on every rank.
 #pragma once
 
-#include <penstock/core/batch_type.hpp>      // defines: batch_of, keyed
-#include <penstock/core/replay.hpp>          // defines: replay, tally
-#include <penstock/core/stage.hpp>           // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
+#include <penstock/core/batch_type.hpp>    // defines: batch_of, keyed
 #include <penstock/core/gather.hpp>        // defines: gather, can_copy
+#include <penstock/core/replay.hpp>        // defines: replay, tally
+#include <penstock/core/stage.hpp>         // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
 #include <penstock/core/world_bounds.hpp>  // defines: world_min
 
 #include <algorithm>
@@ -55,7 +55,7 @@ public:
         ++emitted_;
         first_ = replay_.pulls();
         if constexpr (copies)
-            if (remainder_ == remainder::pad) return padded(number && emitted_ + 1 == *number);
+            if (remainder_ == remainder::pad) return padded(number && emitted_ < *number);
         replay_.release(first_);
         return std::exchange(now_, {});
     }
@@ -102,27 +102,28 @@ public:
         for (auto const id : now_.ids) held.hash += tally::mark(id);
         if (filler_) held.hash += filler_mark_;
         replay_.save(w, this->up, replay_.pulls(), held);
-        w.stage("batch", 2).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_.has_value());
+        w.stage("batch", 3).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_ ? filler_at_ : first_);
     }
     void load(state_reader& r)
         requires resumable<S>
     {
         clear();
         replay_.load(r, this->up);
-        auto const record = r.stage("batch", 2);
+        auto const record = r.stage("batch", 3);
         if (record.get("n") != n_)
             throw state_error(message("load: batch(", n_, ") was saved as batch(", record.get("n"), ")\n  HINT: build it with the n that was saved"));
         if (record.get("remainder") != static_cast<std::uint64_t>(remainder_))
             throw state_error(message("load: batch(", n_, ") was saved with another remainder\n  HINT: build it with the .remainder that was saved"));
         emitted_ = record.get("emitted");
         first_ = record.get("first");
-        auto const filler = record.get("filler") != 0 && first_ != 0 ? first_ - 1 : first_;
+        auto const filler = filler_at_ = record.get("filler");
         reserve();
-        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= filler; }, [this](std::uint64_t i, input&& item) {
-            if (i >= first_) detail::gather(now_, std::move(item));
-            else keep_filler(item);
+        replay_.repeat(this->up, [=, this](std::uint64_t i) { return i >= first_ || i == filler; }, [this](std::uint64_t i, input&& item) {
+            if (i < first_) return keep_filler(item);
+            detail::gather(now_, std::move(item));
+            newest_ = i;
         });
-        replay_.release(filler);
+        replay_.release((std::min)(filler, first_));
     }
 
 private:
@@ -147,8 +148,10 @@ private:
     void fill(bool last) {
         if (auto room = n_ - now_.size(); room != 0) {  // items of a batch that an exception interrupted are still here
             reserve();
+            auto at = replay_.pulls();  // an exception ends the run, so its items have consecutive numbers
             auto g = [&](input&& item) {
                 detail::gather(now_, std::move(item));
+                newest_ = at++;
                 return --room != 0;
             };
             ended_ = replay_.pull_while(this->up, g);
@@ -156,7 +159,7 @@ private:
         if (last && !ended_ && remainder_ != remainder::drop) {
             if (replay_.pull(this->up))
                 throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *this->up_most(), " items on any rank, and yielded more"),
-                                  "the counts of the shards are wrong: write the index again");
+                                  "its counts are wrong: for shards, write the index again");
             ended_ = true;
         }
     }
@@ -182,8 +185,8 @@ private:
         }
         return std::nullopt;
     }
-    /// With pad. `empty_next`: the next batch is the last of the epoch, and may have no item of its own to repeat.
-    item_type padded(bool empty_next) {
+    /// With pad. While the next batch may have no item of its own to repeat, the last one stays.
+    item_type padded(bool more) {
         auto out = std::exchange(now_, {});
         auto const own = out.size();
         auto const* model = own != 0 ? &out.items.back() : filler_ ? &*filler_ : nullptr;
@@ -194,13 +197,20 @@ private:
             out.weights.resize(static_cast<std::size_t>(n_), 0.0);
             out.items.resize(static_cast<std::size_t>(n_), copy);
         }
-        filler_.reset();
-        if (empty_next && own == n_) {  // the last pull was its last item
-            filler_.emplace(out.items.back());
-            filler_mark_ = out.ids.empty() ? 0 : tally::mark(out.ids.back());
-            replay_.release(first_ - 1);
-        } else replay_.release(first_);
+        if (own != 0) {
+            filler_.reset();
+            if (more && may_end()) {
+                filler_.emplace(out.items[static_cast<std::size_t>(own - 1)]);
+                filler_mark_ = out.ids.empty() ? 0 : tally::mark(out.ids[static_cast<std::size_t>(own - 1)]);
+                filler_at_ = newest_;
+            }
+        }
+        replay_.release(filler_ ? filler_at_ : first_);
         return out;
+    }
+    bool may_end() const {
+        if constexpr (hinted<S>) return this->up.hint().lower == 0;
+        else return true;
     }
     void keep_filler(input& item) {
         if constexpr (copies) {
@@ -211,7 +221,7 @@ private:
     void clear() {
         now_ = {};
         filler_.reset();
-        emitted_ = first_ = 0;
+        emitted_ = first_ = newest_ = filler_at_ = 0;
         ended_ = false;
     }
 
@@ -221,6 +231,7 @@ private:
     item_type now_;
     std::optional<element> filler_;  // with pad: the last item, while the next batch may be empty
     std::uint64_t filler_mark_ = 0;
+    std::uint64_t newest_ = 0, filler_at_ = 0;  // numbers of the pulls of the newest item, and of filler_
     std::uint64_t emitted_ = 0;
     std::uint64_t first_ = 0;  // number of the first pull of the batch that is being filled
     bool ended_ = false;
@@ -228,7 +239,7 @@ private:
 
 /// Gathers n items into a batch; what becomes of a short last one `.remainder` says. Keyed items fill ids, weights and cover beside the values.
 /// keep (the default) and pad: where the most items of any rank are known, every rank yields exactly that many batches. keep: the last ones short,
-/// or empty with weight 0. pad: filled up to n with copies of its last item (an empty one with that of the full batch before it; without that it stays empty),
+/// or empty with weight 0. pad: filled up to n with copies of its last item (an empty one with that of the batch before it; a rank without any item has empty ones),
 /// of weight 0 and id `padding`; plain items then have weights as well. drop: as many batches as the smallest rank can fill, where the source knows
 /// it; else each rank drops its own remainder, and world_max ends here. The positions of dropped items go to trailing().
 ///

@@ -85,6 +85,8 @@ public:
     {
         return steps();
     }
+    bool goes_on() const { return passes_.restarts() || this->in.goes_on(); }
+    bool same_every_epoch() const { return !passes_.restarts() && this->in.same_every_epoch(); }
     void save(state_writer& w) const
         requires all_of::resumes
     {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/epoch_traits.hpp>   // defines: same_every_epoch
 #include <penstock/core/stage.hpp>          // defines: stage, epoch, size_hint, state_*, stage_error, config_error, broken_chain
 
 #include <cstdint>
@@ -79,7 +80,7 @@ public:
         requires planned<S>
     {
         auto const most = this->up.world_max();
-        if (n_ == endless || !most || (*most != 0 && n_ > endless / *most)) return std::nullopt;
+        if (n_ == endless || !most || (n_ != 1 && !penstock::same_every_epoch(this->up)) || (*most != 0 && n_ > endless / *most)) return std::nullopt;
         return *most * n_;
     }
     template <class F>
@@ -146,6 +147,7 @@ inline auto cycles(std::uint64_t n) {
 
 /// Repeats the stages before it `n` times per epoch, by reset: each pass has a new order. Pass k of epoch e is their epoch n * e + k.
 /// Items that were dropped at the end of a pass are stood for by the first one of the next. For loops without fit, which has epochs of its own.
+/// world_max ends here if the passes differ in length: behind random picks that end with the first source, or sources that start again.
 ///
 /// Order    unchanged within a pass
 /// Buffers  nothing

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,6 +89,7 @@ public:
         if (++k_ == sum_) k_ = 0;
         return best;
     }
+    bool same_every_epoch() const { return !random_; }
     void leave(std::size_t i) {
         all_[i].share = 0;
         divide();
@@ -186,6 +188,18 @@ private:
     std::array<std::uint32_t, 4> words_{};
 };
 
+/// All sources have a weight, or none has: then all weigh 1.
+template <class Weight, class Name>
+std::vector<double> weights_of(std::size_t n, Weight weight, Name name) {
+    std::vector<double> out;
+    for (std::size_t i = 0; i != n; ++i) {
+        if (weight(i).has_value() != weight(0).has_value())
+            throw config_error(message("interleave: a weight is given for some sources, got none for '", name(weight(i) ? 0 : i), "'\n  HINT: give every source a weight, or none to take turns"));
+        out.push_back(weight(i).value_or(1));
+    }
+    return out;
+}
+
 template <class Branches>
 auto interleave_of(interleave_options o, std::vector<double> const& weights, Branches all) {
     auto shares = shares_of(weights, [&](std::size_t i) -> auto const& { return all.name(i); });
@@ -201,8 +215,8 @@ auto interleave_of(interleave_options o, std::vector<double> const& weights, Bra
 /// Buffers  nothing
 /// Resume   exact, a few integers per source; with all_restart and forever the next epoch goes on in the middle of unfinished passes
 /// Threads  none
-/// Errors   forwards those of the sources, a turn each; config_error for bad weights and names, for an empty source unless the rule is `all`, and for sources
-///          cut by rank that do not know their largest part; stage_error if a source yields more than it promised
+/// Errors   forwards those of the sources, a turn each; config_error for bad names and weights, for weights of some sources alone, for an empty source
+///          unless the rule is `all`, and for sources cut by rank that do not know their largest part; stage_error if a source yields more than it promised
 ///
 ///     interleave({}, named("a", 2, range(4)), named("b", 1, from_vector<std::int64_t>({10, 11})))    // 0 1 10 2 3 11
 template <class... P>
@@ -216,7 +230,9 @@ auto interleave(interleave_options o, P&&... sources) {
                 static_assert(ok, "interleave: the sources yield different item types. HINT: map each to one type first");
                 if constexpr (!ok) return broken_chain{};
                 else {
-                    std::vector<double> const weights{all.weight.value_or(1)...};
+                    std::optional<double> const given[] = {all.weight...};
+                    std::string const names[] = {all.name...};
+                    auto const weights = detail::weights_of(sizeof...(S), [&](std::size_t i) { return given[i]; }, [&](std::size_t i) { return names[i]; });
                     return detail::interleave_of(o, weights, branches<S...>("interleave", std::move(all)...));
                 }
             },
@@ -225,8 +241,7 @@ auto interleave(interleave_options o, P&&... sources) {
 /// The same over sources of one type, as many as there are at run time.
 template <source S>
 auto interleave(interleave_options o, std::vector<named_source<S>> sources) {
-    std::vector<double> weights;
-    for (auto const& one : sources) weights.push_back(one.weight.value_or(1));
+    auto const weights = detail::weights_of(sources.size(), [&](std::size_t i) { return sources[i].weight; }, [&](std::size_t i) { return sources[i].name; });
     return detail::interleave_of(o, weights, branch_list<S>("interleave", std::move(sources)));
 }
 

@@ -6,6 +6,7 @@
 #include <penstock/stages/flat_map.hpp>  // defines: flat_map_stage
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -49,7 +50,18 @@ struct plain_items {
             b.weights.pop_back();
             b.items.pop_back();
         }
+        if constexpr (is_batch<T>) give_back(b);
         return std::move(b.items);
+    }
+
+private:
+    /// Batches in a batch have their own positions; it may hold more than theirs, dropped at the end of the epoch, and then the last one gets all.
+    static void give_back(batch_of<T>& b) {
+        std::uint64_t own = 0;
+        for (auto const& one : b.items) own += one.cover.count();
+        if (b.items.empty() || b.cover.count() == own) return;
+        for (auto& one : b.items) one.cover = {};
+        b.items.back().cover = std::move(b.cover);
     }
 };
 

@@ -12,7 +12,8 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/csv_log.hpp
     train/durable_file.hpp
     train/engine.hpp
-    train/fit.hpp
+    train/feedback.hpp
+  train/fit.hpp
     train/fit_agreement.hpp
     train/fit_checkpoints.hpp
     train/fit_ledger.hpp

@@ -6,6 +6,7 @@
 
 #include <penstock/tensor/to_device.hpp>
 
+#include <penstock/train/feedback.hpp>
 #include <penstock/train/fit.hpp>
 #include <penstock/train/optimizer.hpp>
 #include <penstock/train/precision.hpp>

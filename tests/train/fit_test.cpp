@@ -1,7 +1,16 @@
 // Tests: the loop over sources in memory; whole jobs of real processes are in tests/multirank/fit.py.
 #include <penstock/train/fit.hpp>
 
+#include <penstock/concurrency/prefetch.hpp>
 #include <penstock/core/random.hpp>
+#include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/interleave.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/shuffle.hpp>
+#include <penstock/stages/steer.hpp>
+#include <penstock/stages/take.hpp>
 #include <penstock/train/validate.hpp>
 
 #include <support/rank_threads.hpp>
@@ -273,4 +282,108 @@ TEST_CASE("fit: bad options are named", "[unit][fit]") {
     CHECK(text({.clip_norm = -1}).find(".clip_norm must be >= 0, got -1") != std::string::npos);
     CHECK(text({.save_every = 5}).find("HINT: .checkpoint") != std::string::npos);
     CHECK(text({.log_every = 0}).find(".log_every must be >= 1") != std::string::npos);
+}
+
+namespace {
+
+/// A model of one weight over batches of integers, and what its steps were made of.
+auto const summed = [](auto& net, auto const& b) {
+    auto x = at::empty({static_cast<std::int64_t>(b.size()), 1});
+    for (std::size_t i = 0; i != b.size(); ++i) x.mutable_data_ptr<float>()[i] = static_cast<float>(b.items[i] % 7);
+    return train::loss_sum{net->forward(x).sum(), b.weight()};
+};
+struct recorder {
+    std::vector<std::vector<std::int64_t>>* steps;
+    template <class Info>
+    void on_step(Info const& info) {
+        auto& now = steps->emplace_back();
+        for (auto const& b : info.batches) now.insert(now.end(), b.items.begin(), b.items.end());
+    }
+};
+using steps_of = std::vector<std::vector<std::int64_t>>;
+
+}  // namespace
+
+TEST_CASE("fit: what feedback returns after step k holds on every rank from step k + 3 on, over epochs and over a resume at any step", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const run = [&](int ranks, std::int64_t ahead, std::uint64_t most, std::string const& name) {
+        std::vector<steps_of> seen(static_cast<std::size_t>(ranks));
+        std::vector<int> asked(static_cast<std::size_t>(ranks), 0);
+        auto const failures = ps::test::on_ranks(ranks, [&](ps::dist::context& ctx) {
+            auto const r = static_cast<std::size_t>(ctx.rank());
+            torch::nn::Linear net(1, 1);
+            ps::control<int> level("level", 0);
+            auto const ask = [&, r](auto const& info) -> std::optional<int> {
+                ++asked[r];
+                switch (info.step) {
+                    case 2: return 1;
+                    case 5: return 2;
+                    case 6: return 3;
+                    case 11: return 4;
+                    default: return std::nullopt;
+                }
+            };
+            auto data = ps::range(48) | ps::steer(level, [](int now, std::int64_t i) { return i + 1000 * now; }) | ps::batch(2) | ps::prefetch(ahead);
+            (void)(std::move(data) | train::fit(ctx, net, train::sgd(net), summed,
+                                                quiet({.epochs = 2, .accumulate = 2, .checkpoint = name.empty() ? "" : folder.path(name), .save_every = name.empty() ? 0u : 1u, .resume = name.empty() ? train::resume::never : train::resume::if_possible, .max_steps = most}),
+                                                recorder{&seen[r]}, train::feedback(level, ask)));
+        });
+        CHECK(failures == ps::test::nothing(static_cast<std::size_t>(ranks)));
+        CHECK(asked[0] == static_cast<int>(seen[0].size()));
+        if (ranks == 2) {
+            CHECK(asked[1] == 0);
+            CHECK(seen[0] == seen[1]);
+        }
+        return seen[0];
+    };
+    steps_of wanted;
+    for (std::int64_t k = 0; k != 24; ++k) {
+        std::int64_t const level = k >= 12 ? 4 : k >= 8 ? 3 : k >= 7 ? 2 : k >= 4 ? 1 : 0;  // step k + 1
+        auto& now = wanted.emplace_back();
+        for (std::int64_t i = 0; i != 4; ++i) now.push_back(4 * (k % 12) + i + 1000 * level);
+    }
+    CHECK(run(1, 1, 0, "") == wanted);
+    CHECK(run(1, 20, 0, "") == wanted);
+    CHECK(run(2, 20, 0, "") == wanted);
+    for (std::uint64_t stop = 1; stop != 24; ++stop) {
+        auto const name = "stop" + std::to_string(stop);
+        auto all = run(1, 3, stop, name);
+        auto const rest = run(1, 3, 0, name);
+        all.insert(all.end(), rest.begin(), rest.end());
+        CHECK(all == wanted);
+    }
+}
+
+TEST_CASE("fit: feedback of a control that no stage reads is named", "[unit][fit]") {
+    auto const text = alone([&](ps::dist::context& ctx) {
+        torch::nn::Linear net(1, 1);
+        ps::control<int> level("level", 0), other("other", 0);
+        auto data = ps::range(48) | ps::steer(level, [](int now, std::int64_t i) { return i + now; }) | ps::batch(2);
+        (void)(std::move(data) | train::fit(ctx, net, train::sgd(net), summed, quiet({}), train::feedback(other, [](auto const&) { return std::optional(1); })));
+    });
+    CHECK(text.find("no stage of this chain reads the control 'other'\n  HINT: ") != text.npos);
+}
+
+TEST_CASE("fit: a mix that goes on over the edge of an epoch goes on over a resume there too", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const run = [&](std::uint64_t most, train::resume from, std::string const& name) {
+        steps_of seen;
+        CHECK(alone([&](ps::dist::context& ctx) {
+                  torch::nn::Linear net(1, 1);
+                  auto data = ps::interleave({.stop = ps::stop_rule::all_restart}, ps::named("long", 1, ps::range(11) | ps::shuffle(4) | ps::batch(1)),
+                                             ps::named("short", 1, ps::range(4) | ps::map([](std::int64_t i) { return i + 100; }) | ps::shuffle(2) | ps::batch(1))) |
+                              ps::prefetch(3);
+                  (void)(std::move(data) | train::fit(ctx, net, train::sgd(net), summed, quiet({.epochs = 3, .checkpoint = folder.path(name), .save_every = 1, .resume = from, .max_steps = most}), recorder{&seen}));
+              }) == "");
+        return seen;
+    };
+    auto const whole = run(0, train::resume::never, "whole");
+    auto const epoch = whole.size() / 3;
+    for (auto const stop : {epoch - 1, epoch, epoch + 1, 2 * epoch}) {
+        auto const name = "stop" + std::to_string(stop);
+        auto all = run(stop, train::resume::never, name);
+        auto const rest = run(0, train::resume::required, name);
+        all.insert(all.end(), rest.begin(), rest.end());
+        CHECK(all == whole);
+    }
 }

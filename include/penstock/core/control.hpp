@@ -68,6 +68,7 @@ public:
     }
     /// Between loading(true) and loading(false) resets leave the log as it is.
     void loading(bool on) { loading_ = on; }
+    bool reads(std::shared_ptr<std::uint64_t> const& value) const { return newest_ == value; }
     /// The newest value holds from item `from` on.
     void adopt(std::uint64_t from) {
         if (changes_.back().bits == *newest_) return;

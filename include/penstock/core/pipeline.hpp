@@ -159,7 +159,12 @@ public:
     {
         keeps_controls const guard(*this);  // what was made ahead is loaded anew, and up to here with the old value
         *c.bits() = control<T>::pack(value);
-        walk(true, [](control_log& log, std::uint64_t const& item) { log.adopt(item); });
+        bool read = false;
+        walk(true, [&](control_log& log, std::uint64_t const& item) {
+            read = read || log.reads(c.bits());
+            log.adopt(item);
+        });
+        if (!read) throw config_error(message("set: no stage of this chain reads the control '", c.name(), "'\n  HINT: give steer(control, f) a copy of this very control"));
     }
 
     penstock::cover trailing()

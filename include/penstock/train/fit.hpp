@@ -19,7 +19,7 @@ namespace detail {
 
 /// A part does something: a member of the right name with another signature would silently never be called.
 template <class P, class Model, class Batch>
-concept fit_part = requires(P& p, step_info<Batch> const& info) { p.on_step(info); } ||
+concept fit_part = requires(P& p, step_info<Batch> const& info) { p.on_step(info); } || requires(P& p, step_info<Batch> const& info) { p.propose(info); } ||
                    requires(P& p, dist::context& ctx, Model& model) { { p.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<metric_values>; };
 
 inline void check_options(fit_options const& o) {
@@ -38,7 +38,7 @@ inline void check_options(fit_options const& o) {
 ///
 /// `loss(model, batch)` returns loss_sum{sum, weight}, or a mean over the batch. The gradient of a step is that of one batch holding the samples
 /// of all ranks and micro-batches. `parts` are validate(...) and any object with `on_step(step_info<Batch> const&)`, after every update, or
-/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch.
+/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch; feedback(control, f) changes the pipeline.
 ///
 /// Order    batches in the order of the pipeline; ranks agree once per step on its weight, on the end of the epoch, on stopping and saving
 /// Buffers  two windows of `accumulate` batches: the one that is trained and the next

@@ -97,6 +97,8 @@ public:
         at.applied = number(*found, "applied");
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
+        if (auto const f = s.metadata.find("feedback"); f != s.metadata.end()) at.feedback = feedback_position::parse(f->second);
+        if (ctx_.rank() != 0) at.feedback.waiting.clear();
         notes.push_back(message("resumed from ", found->directory.string()));
         if (exact) go_on(at, *found);
         else take_over(at, *found, notes);
@@ -134,6 +136,7 @@ public:
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
                       {"taken_over", std::to_string(at.taken_over)},
                       {"data", data_},
+                      {"feedback", at.feedback.text()},
                       {"seed", std::to_string(o_.seed)},
                       {"accumulate", std::to_string(o_.accumulate)}};
         auto saved = save_checkpoint(o_.checkpoint, s, peers_of(ctx_), {.keep = o_.keep});
@@ -157,7 +160,10 @@ private:
         taken_over_ = at.step;
         auto before = read_ledgers(c);
         if (ctx_.rank() == 0 && at.weight > 0) at.loss = at::full({}, before.loss, at::kDouble).to(ctx_.device());
-        if (at.epoch_step == 0) return;
+        if (at.epoch_step == 0) {
+            if (!c.state.pipeline.empty()) notes.push_back("sources that go on over the edge of an epoch begin a new pass: the ranks are others now");
+            return;
+        }
         at.taken_over = 1 + at.epoch_step;
         at.base = std::move(before.all);
         notes.push_back(message("the rest of the epoch is divided anew: ", c.about.world, " ranks had begun it, this run has ", ctx_.world_size()));

@@ -3,6 +3,7 @@
 
 #include <penstock/core/ledger.hpp>  // defines: ledger
 #include <penstock/core/state.hpp>   // defines: state
+#include <penstock/train/feedback.hpp>  // defines: feedback_position
 
 #include <ATen/ATen.h>
 
@@ -18,12 +19,13 @@ struct fit_position {
     std::uint64_t epoch_step = 0;       ///< of this epoch
     std::uint64_t applied = 0;          ///< steps that changed the weights: what the schedule counts
     std::uint64_t samples = 0;
-    std::optional<state> inside{};      ///< this rank's pipeline after the last step; empty at an epoch's edge
+    std::optional<state> inside{};      ///< this rank's pipeline after the last step; at an epoch's edge only that of one that goes on over it
     ledger used{};                      ///< positions of this epoch that this rank used since the epoch began, or since `base`
     ledger base{};                      ///< of all ranks: what worlds of other sizes used of this epoch before
     std::uint64_t taken_over = 0;       ///< 1 + epoch_step at which this world took the epoch over from another one; 0: it began it
     at::Tensor loss{};                  ///< this rank's losses since the last log line, 0-dim double; undefined: none
     double weight = 0;                  ///< global weight since the last log line
+    feedback_position feedback{};
 };
 
 }  // namespace penstock::train

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>             // defines: epoch
+#include <penstock/core/epoch_traits.hpp>      // defines: goes_on
 #include <penstock/core/errors.hpp>            // defines: config_error, message
 #include <penstock/core/source.hpp>            // defines: resettable, resumable, planned
 #include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
 #include <penstock/train/engine.hpp>           // defines: engine, engine_options
+#include <penstock/train/feedback.hpp>         // defines: feedback_parts
 #include <penstock/train/fit_agreement.hpp>    // defines: agree_on_run, run_identity
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
 #include <penstock/train/fit_log.hpp>          // defines: fit_log
@@ -19,6 +21,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <bit>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +40,7 @@ namespace penstock::train {
 ///     forward and backward of window k, one reduction, clip, update
 ///     log, checkpoint              at steps that follow from the step's number, so that no rank has to ask
 ///
+/// A value that feedback proposed after step k goes with packet(k+2) and is set before window k+3 is pulled.
 /// A checkpoint holds the position after window k, which was taken when that window was pulled: what is pulled ahead is not counted.
 /// An epoch's edge is a barrier: everything is trained before the pipeline is reset.
 template <class Data, class Model, class Optimizer, class Loss, class Parts>
@@ -47,6 +51,7 @@ class fit_run {
 public:
     fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
         : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
+          feedback_(of_parts{parts}),
           saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain(), order()), log_(ctx, o, times_) {
         if (ctx.in_own_process()) signals_.emplace();
     }
@@ -56,7 +61,7 @@ public:
         apply(precision_.precision);
         as_module(model_).train();
         agree_on_run(ctx_, identity());
-        bool const resumed = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
+        bool const resumed = resumed_ = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
         engine_type step(ctx_, model_, optimizer_, engine_options_of());
         saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
         if (resumed && at_.epoch >= o_.epochs) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
@@ -111,17 +116,27 @@ private:
     /// Puts the pipeline where the run is.
     void place() {
         ctx_.phase("waits for data");
+        bool const resumed = std::exchange(resumed_, false);
+        if (resumed) feedback_.begin(at_.feedback);
         if constexpr (resumable<Data>)
-            if (at_.inside) try {
-                    if constexpr (resettable<Data>)
-                        if (at_.taken_over != 0) return data_.load(*at_.inside, at_.base);
-                    return data_.load(*at_.inside);
-                } catch (state_error const& e) {
-                    throw state_error(message(e.what(), "; or go on from the samples that were used, .resume = resume::ledger"));
-                }
+            if (resumed && at_.inside) {
+                load();
+                feedback_.go_on(data_, at_.feedback);
+                if (at_.epoch_step != 0) return;
+            }
         if constexpr (resettable<Data>) {
             if (at_.taken_over != 0) data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
             else data_.reset(epoch::of(o_.seed, at_.epoch));
+        }
+    }
+
+    void load() {
+        try {
+            if constexpr (resettable<Data>)
+                if (at_.taken_over != 0) return data_.load(*at_.inside, at_.base);
+            data_.load(*at_.inside);
+        } catch (state_error const& e) {
+            throw state_error(message(e.what(), "; or go on from the samples that were used, .resume = resume::ledger"));
         }
     }
 
@@ -142,7 +157,9 @@ private:
             bool const limit = !edge && o_.max_steps != 0 && at_.step >= o_.max_steps;  // the same on all ranks: no need to ask
             report_.stopped = all.want_stop != 0 || limit;
             if (all.want_save != 0 || report_.stopped) save();
-            if (report_.stopped || edge) return;
+            if (report_.stopped) return;
+            feedback_.adopt(data_, {static_cast<std::uint64_t>(all.control[1]), std::bit_cast<std::uint64_t>(all.control[2])}, at_.feedback);
+            if (edge) return;
             auto next = pull(reader);
             sent = send(next, false);
             train(step, w, all);
@@ -166,12 +183,14 @@ private:
     dist::packet_handle send(window<batch_type> const& w, bool first) {
         auto const signal = signals_ ? signals_->received() : 0;
         if (signal == SIGUSR1) signals_->clear(signal);
+        auto const proposed = feedback_.next(at_.feedback);
         return dist::start(ctx_, {.weight = w.weight,
                                   .samples = static_cast<std::int64_t>(w.samples),
                                   .has_data = !w.empty(),
                                   .want_stop = signal != 0 && signal != SIGUSR1,
                                   .want_save = signal == SIGUSR1,
-                                  .control = {planned<Data> && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, 0, 0, 0}});
+                                  .control = {planned<Data> && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
+                                              std::bit_cast<std::int64_t>(proposed.bits), 0}});
     }
     dist::packet_sum agree(dist::packet_handle& sent) {
         auto timed = times_.time(phase::comm);
@@ -209,6 +228,7 @@ private:
         each_part([&](auto& part) {
             if constexpr (requires { part.on_step(info); }) part.on_step(info);
         });
+        if (ctx_.rank() == 0) feedback_.ask(info, at_.feedback);
         log_.step(at_, lr_ = info.lr);
     }
     void commit([[maybe_unused]] batch_type const& b) {
@@ -225,6 +245,8 @@ private:
         ++at_.epoch;
         at_.epoch_step = 0;
         at_.inside.reset();
+        if constexpr (resumable<Data>)
+            if (saver_.on() && penstock::goes_on(data_)) at_.inside = data_.save();
         at_.used.clear();
         at_.base.clear();
         at_.taken_over = 0;
@@ -248,14 +270,22 @@ private:
         auto timed = times_.time(phase::save);
         log_.check(at_);  // what a loss that is not finite has spoiled must not push out a good checkpoint
         log_.sync();
+        feedback_.keep_values(at_.feedback);
         saver_.save(at_, notes_);
         log_.tell(notes_);
     }
 
     template <class F>
     void each_part(F&& f) {
-        std::apply([&](auto&... part) { (f(part), ...); }, parts_);
+        of_parts{parts_}(f);
     }
+    struct of_parts {
+        Parts& parts;
+        template <class G>
+        void operator()(G g) const {
+            std::apply([&](auto&... part) { (g(part), ...); }, parts);
+        }
+    };
 
     dist::context& ctx_;
     Data& data_;
@@ -271,6 +301,8 @@ private:
     fit_report report_{};
     double lr_ = 0;  // of the last step
     std::vector<std::string> notes_;
+    feedback_parts<of_parts> feedback_;
+    bool resumed_ = false;  // from a checkpoint, and the pipeline does not stand there yet
     fit_saver saver_;
     fit_log log_;
 };

@@ -14,29 +14,28 @@ penstock_room(stages USES sources HEADERS
   stages/enumerate.hpp
   stages/filter.hpp
   stages/filter_map.hpp
-  stages/flat_map.hpp
-  stages/filter.hpp
   stages/first.hpp
+  stages/flat_map.hpp
   stages/fold.hpp
   stages/for_each.hpp
   stages/inspect.hpp
-  stages/last.hpp
   stages/interleave.hpp
+  stages/last.hpp
   stages/map.hpp
   stages/map_keyed.hpp
-  stages/scan.hpp
   stages/max_by.hpp
   stages/min_by.hpp
   stages/on_error.hpp
+  stages/scan.hpp
   stages/shuffle.hpp
-  stages/steer.hpp
   stages/skip.hpp
   stages/skip_while.hpp
+  stages/steer.hpp
   stages/step_by.hpp
   stages/take.hpp
   stages/take_while.hpp
-  stages/unbatch.hpp
   stages/to.hpp
+  stages/unbatch.hpp
   stages/watch.hpp
   stages/window.hpp
   stages/write_to.hpp

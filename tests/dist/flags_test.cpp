@@ -37,6 +37,10 @@ TEST_CASE("flags: dist takes its own and leaves the rest", "[unit][dist]") {
     CHECK(t.o.threads_per_rank == 2);
     CHECK(t.left == std::vector<std::string>{"prog", "--epochs=3", "file", "--nprocs=1"});
     CHECK(take({"prog"}).nproc == 0);
+    auto const apart = take({"prog", "--nproc", "3", "--step-timeout", "2.5", "file"});
+    CHECK(apart.nproc == 3);
+    CHECK(apart.o.step_timeout == std::chrono::milliseconds(2500));
+    CHECK(apart.left == std::vector<std::string>{"prog", "file"});
     CHECK(take({"prog", "--", "--nproc=2"}).left.size() == 3);
 }
 

@@ -211,12 +211,15 @@ TEST_CASE("signals: become a number, and former handlers come back", "[unit][sig
     CHECK(again.received() == 0);
 }
 
-TEST_CASE("signals: a second SIGINT ends the process at once", "[unit][signals]") {
+TEST_CASE("signals: a second SIGINT ends the process at once, but not the same one along another way", "[unit][signals]") {
+    auto const begun = std::chrono::steady_clock::now();
     auto const pid = ::fork();
     if (pid == 0) {  // only calls that are safe after a fork
         train::stop_signals signals;
         ::raise(SIGINT);
         if (signals.received() != SIGINT) ::_exit(3);
+        ::raise(SIGINT);  // the same key press, along another way
+        ::usleep(600'000);
         ::raise(SIGINT);
         ::_exit(4);
     }
@@ -224,4 +227,5 @@ TEST_CASE("signals: a second SIGINT ends the process at once", "[unit][signals]"
     REQUIRE(::waitpid(pid, &status, 0) == pid);
     REQUIRE(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == SIGINT);
+    CHECK(std::chrono::steady_clock::now() - begun >= std::chrono::milliseconds(600));
 }

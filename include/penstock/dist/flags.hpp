@@ -30,27 +30,33 @@ inline double flag_number(std::string_view flag, std::string_view text, double l
     return n;
 }
 
-/// Removes `--nproc=N` and the flags of `options` from argv (up to "--") and returns N, 0 if it is not there.
+/// Removes `--nproc=N` (or `--nproc N`) and the flags of `options` from argv (up to "--") and returns N, 0 if it is not there.
 inline int take_flags(int& argc, char** argv, options& o) {
     int kept = 0, nproc = 0;
-    bool ours = true;
     auto whole = [](std::string_view flag, std::string_view text) {
         double const n = flag_number(flag, text, 1);
         if (n != static_cast<int>(n)) throw config_error(message(flag, "=N: N must be a whole number, got '", text, "'\n  HINT: for example ", flag, "=2"));
         return static_cast<int>(n);
     };
     auto time = [](std::string_view flag, std::string_view text) { return std::chrono::milliseconds(static_cast<long>(flag_number(flag, text, 0.1) * 1000)); };
+    auto const take = [&](std::string_view flag, auto value) {
+        if (flag == "--nproc") nproc = whole(flag, value());
+        else if (flag == "--threads-per-rank") o.threads_per_rank = whole(flag, value());
+        else if (flag == "--step-timeout") o.step_timeout = time(flag, value());
+        else if (flag == "--init-timeout") o.init_timeout = time(flag, value());
+        else return false;
+        return true;
+    };
+    bool ours = true;
     for (int i = 0; i < argc; ++i) {
         std::string_view const a = argv[i] ? argv[i] : "";
         auto const eq = a.find('=');
-        auto const flag = a.substr(0, eq), text = eq == a.npos ? std::string_view{} : a.substr(eq + 1);
+        auto const value = [&]() -> std::string_view {
+            if (eq != a.npos) return a.substr(eq + 1);
+            return i + 1 < argc && argv[i + 1][0] != '-' ? argv[++i] : "";
+        };
         if (i > 0 && a == "--") ours = false;
-        if (i == 0 || !ours) argv[kept++] = argv[i];
-        else if (flag == "--nproc") nproc = whole(flag, text);
-        else if (flag == "--threads-per-rank") o.threads_per_rank = whole(flag, text);
-        else if (flag == "--step-timeout") o.step_timeout = time(flag, text);
-        else if (flag == "--init-timeout") o.init_timeout = time(flag, text);
-        else argv[kept++] = argv[i];
+        if (i == 0 || !ours || !take(a.substr(0, eq), value)) argv[kept++] = argv[i];
     }
     argc = kept;
     argv[argc] = nullptr;

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstring>
+#include <ctime>
 
 #include <unistd.h>
 
@@ -16,7 +17,8 @@ namespace penstock::train {
 
 /// While alive, the process finishes its step when it is asked to stop; the former handlers come back afterwards.
 ///
-/// Order    the last signal counts, but SIGUSR1 never displaces another one; a second SIGINT ends the process at once, as without a handler
+/// Order    the last signal counts, but SIGUSR1 never displaces another one; a second SIGINT, half a second or more after the first, ends the process
+///          at once, as without a handler (one key press may arrive twice: from the terminal and from a launcher)
 /// Buffers  one number
 /// Resume   no state
 /// Threads  handlers only store into lock-free atomics; received() may be called from any thread
@@ -30,6 +32,7 @@ public:
         if (alive().exchange(true))
             throw config_error("stop_signals: must be the only one of the process, got a second\n  HINT: pass the first one on");
         last() = 0;
+        interrupted() = 0;
         struct sigaction action {};
         action.sa_handler = &on_signal;
         action.sa_flags = SA_RESTART;  // reads of the pipeline and collectives go on: the step is finished first
@@ -50,10 +53,15 @@ public:
 
 private:
     static constexpr std::array caught{SIGTERM, SIGINT, SIGUSR1};
-    static_assert(std::atomic<int>::is_always_lock_free, "a handler may touch nothing else");
+    static_assert(std::atomic<int>::is_always_lock_free && std::atomic<long long>::is_always_lock_free, "a handler may touch nothing else");
 
     static std::atomic<int>& last() {
         static constinit std::atomic<int> value{0};
+        return value;
+    }
+    /// When the first SIGINT came, in milliseconds of the monotonic clock, never 0; 0: none came.
+    static std::atomic<long long>& interrupted() {
+        static constinit std::atomic<long long> value{0};
         return value;
     }
     static std::atomic<bool>& alive() {
@@ -68,9 +76,16 @@ private:
             errno = saved;
             return;
         }
-        if (last().exchange(number, std::memory_order_relaxed) == SIGINT && number == SIGINT) {
-            ::signal(SIGINT, SIG_DFL);  // delivered when this handler returns: SIGINT is blocked inside it
-            ::raise(SIGINT);
+        last().store(number, std::memory_order_relaxed);
+        if (number == SIGINT) {
+            timespec t{};
+            ::clock_gettime(CLOCK_MONOTONIC, &t);
+            auto const now = static_cast<long long>(t.tv_sec) * 1000 + t.tv_nsec / 1'000'000 + 1;
+            long long first = 0;
+            if (!interrupted().compare_exchange_strong(first, now) && now - first >= 500) {
+                ::signal(SIGINT, SIG_DFL);  // delivered when this handler returns: SIGINT is blocked inside it
+                ::raise(SIGINT);
+            }
         }
         errno = saved;
     }

@@ -110,9 +110,9 @@ inline std::string bottleneck(stats_report const& all) {
 
 /// The chain as a drawing, one stage a line, from its source to its end:
 ///
-///     read_tar   4,096 items   1.21 us each    3 % of the work
-///     decode     4,096 items    212 us each   95 % of the work
-///     batch         64 items   3.40 us each    2 % of the work
+///     read_tar   4,096 items   1.21 us each   0.6 % of the work
+///     decode     4,096 items    212 us each    99 % of the work
+///     batch         64 items   too little to be timed
 ///     bottleneck: decode, 95 % of the work on the consumer's thread, 212 us per item; ...
 inline std::string describe(stats_report const& all) {
     auto const mine = shares(all);
@@ -129,6 +129,8 @@ inline std::string describe(stats_report const& all) {
         text += detail::padded(std::string(2 * m.depth, ' ') + s.name, names, true) + "   " + detail::padded(detail::grouped(s.items), counts) + " items";
         if (s.probed && s.threads) {
             text += "   waited for " + detail::percent(static_cast<double>(s.total_ns) / static_cast<double>((std::max)(s.age_ns, std::uint64_t{1}))) + " of the time";
+        } else if (s.items != 0 && s.probed && m.own_ns == 0) {
+            text += "   too little to be timed";
         } else if (s.items != 0 && (s.probed || s.busy_ns != 0)) {
             text += detail::padded(detail::time_text(static_cast<double>(m.own_ns) / static_cast<double>(s.items)), 10) + " each";
             text += detail::padded(detail::percent(work == 0 ? 0 : static_cast<double>(m.own_ns) / static_cast<double>(work)), 8) + " of the work";

@@ -36,9 +36,11 @@ public:
     /// Name i, i < size(), in the order in which the shell would print them.
     std::string operator[](std::uint64_t i) const {
         std::string out;
-        append(out, i, size_);
+        append(out, i);
         return out;
     }
+    /// The same behind what `out` holds: of many names only one at a time needs memory.
+    void append(std::string& out, std::uint64_t i) const { append(out, i, size_); }
 
     /// Whether all names differ for sure: a single run of numbers, or several that keep their width.
     bool surely_distinct() const {
@@ -48,7 +50,7 @@ public:
             if (!p.options.empty()) return false;
             if (p.size == 1) continue;
             ++runs;
-            fixed = fixed && (p.letters || p.spell(0).size() == p.spell(p.size - 1).size());
+            fixed = fixed && (p.letters || p.length(0) == p.length(p.size - 1));
         }
         return runs <= 1 || fixed;
     }
@@ -62,13 +64,20 @@ private:
         std::size_t width = 0;
         bool letters = false;
 
-        std::string spell(std::uint64_t k) const {
+        void spell(std::string& out, std::uint64_t k) const {
             auto const n = first + static_cast<std::int64_t>(k) * step;
-            if (letters) return std::string(1, alphabet[static_cast<std::size_t>(n)]);
-            auto digits = std::to_string(n < 0 ? -n : n);
+            if (letters) return out.push_back(alphabet[static_cast<std::size_t>(n)]);
+            char digits[20];
+            auto const length = static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, n < 0 ? -n : n).ptr - digits);
             auto const sign = static_cast<std::size_t>(n < 0);
-            if (digits.size() + sign < width) digits.insert(0, width - sign - digits.size(), '0');
-            return sign ? '-' + digits : digits;
+            out.append(sign, '-');
+            if (length + sign < width) out.append(width - sign - length, '0');
+            out.append(digits, length);
+        }
+        std::size_t length(std::uint64_t k) const {
+            std::string out;
+            spell(out, k);
+            return out.size();
         }
     };
     static constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -188,7 +197,7 @@ private:
         for (auto const& p : parts_) {
             names /= p.size;
             auto k = i / names % p.size;
-            if (p.step != 0) out += p.spell(k);
+            if (p.step != 0) p.spell(out, k);
             else if (p.options.empty()) out += p.text;
             else {
                 auto o = p.options.begin();

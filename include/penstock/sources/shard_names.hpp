@@ -57,9 +57,15 @@ public:
 
     std::size_t size() const { return content_->size; }
     std::string operator[](std::size_t i) const {
+        std::string out;
+        append(out, i);
+        return out;
+    }
+    /// Name i behind what `out` holds: whoever walks through all of them reuses one string.
+    void append(std::string& out, std::size_t i) const {
         auto const& ends = content_->ends;
         auto const at = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), i) - ends.begin());
-        return std::visit([k = i - (at == 0 ? 0 : ends[at - 1])](auto const& names) { return names[k]; }, content_->parts[at]);
+        std::visit([&, k = i - (at == 0 ? 0 : ends[at - 1])](auto const& names) { names.append(out, k); }, content_->parts[at]);
     }
     /// What the user wrote, for messages.
     std::string const& shown() const { return content_->shown; }

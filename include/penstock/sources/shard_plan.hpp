@@ -11,6 +11,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -103,9 +105,11 @@ public:
         auto h = std::uint64_t{0xCBF29CE484222325};  // FNV-1a
         auto const mix = [&h](unsigned char c) { h = (h ^ c) * 0x100000001B3; };
         std::size_t i = 0;
+        std::string name;
         for (auto n : ns) {
             for (; i < n; ++i) {
-                auto const name = names_[i];
+                name.clear();
+                names_.append(name, i);
                 for (auto c : std::string_view(name).substr(name.rfind('/') + 1)) mix(static_cast<unsigned char>(c));
                 mix('\n');
                 for (auto rest = count(i); rest != 0; rest >>= 8) mix(static_cast<unsigned char>(rest));

@@ -39,6 +39,10 @@ public:
         auto const from = i == 0 ? 0 : ends_[i - 1];
         return text_.substr(from, ends_[i] - from);
     }
+    void append(std::string& out, std::uint64_t i) const {
+        auto const from = i == 0 ? 0 : ends_[i - 1];
+        out.append(text_, from, ends_[i] - from);
+    }
 
 private:
     std::string text_;

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 
 namespace penstock::bench {
@@ -54,6 +55,18 @@ inline void warm(std::string const& path) {
     auto file = std::ifstream(path, std::ios::binary);
     auto part = std::string(1 << 20, '\0');
     while (file.read(part.data(), static_cast<std::streamsize>(part.size()))) {}
+}
+
+/// What read calls handed to this process so far, from the page cache or not.
+inline std::uint64_t bytes_read() {
+    auto file = std::ifstream("/proc/self/io");
+    for (std::string word; file >> word;)
+        if (word == "rchar:") {
+            std::uint64_t n = 0;
+            file >> n;
+            return n;
+        }
+    throw std::runtime_error("/proc/self/io has no rchar");
 }
 
 }  // namespace penstock::bench

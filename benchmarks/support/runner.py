@@ -1,4 +1,5 @@
 """Processes that a benchmark compares: each has imported all it needs before the first round, and they take turns."""
+import functools
 import os
 import subprocess
 from pathlib import Path
@@ -39,6 +40,7 @@ class Runner:
             self.process.communicate()
 
 
+@functools.cache
 def rival(name):
     """The Python that imports what comparative/setup.sh calls `name`, and None; or None and why there is none."""
     found = subprocess.run([ROOT / "benchmarks/comparative/setup.sh", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -15,7 +15,7 @@ def split(folder, rank, world, batch):
 
 
 def resampled(folder, rank, world, batch):
-    return label_batches(wds.WebDataset(shards_of(folder), resampled=True).shuffle(1000), batch).with_epoch(math.ceil(SAMPLES / (world * batch)))
+    return label_batches(wds.WebDataset(shards_of(folder), resampled=True, nodesplitter=None).shuffle(1000), batch).with_epoch(math.ceil(SAMPLES / (world * batch)))
 
 
 VARIANTS = {"WebDataset, split_by_node + split_by_worker": split, "WebDataset, resampled + with_epoch": resampled}

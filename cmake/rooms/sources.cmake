@@ -6,11 +6,13 @@ penstock_room(sources USES core HEADERS
   sources/generate.hpp
   sources/line.hpp
   sources/lines.hpp
+  sources/lost_run.hpp
   sources/permutation.hpp
   sources/permuted.hpp
   sources/plan_identity.hpp
   sources/planned_reader.hpp
   sources/range.hpp
+  sources/sample_choice.hpp
   sources/shard_format.hpp
   sources/shard_glob.hpp
   sources/shard_list.hpp

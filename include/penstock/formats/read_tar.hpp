@@ -51,7 +51,7 @@ public:
     /// `block`: what is known of its samples; `checked`: their fields are compared with it.
     tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::function<std::optional<shard_block>()> block, bool checked)
         : bytes_(bytes), walker_(std::move(bytes), options), find_block_(std::move(block)) {
-        if (checked) block_ = find_block_();
+        if (checked) look();
         checked_ = checked;
     }
 
@@ -69,10 +69,10 @@ public:
     /// Walks, or jumps where a block says how far: a part of a large shard is reached without reading what lies before it.
     std::uint64_t skip(std::uint64_t n) {
         constexpr std::uint64_t worth_a_file = 64;
-        if (walker_.index() == 0 && n >= worth_a_file) {
-            if (!block_) block_ = find_block_();
-            if (block_ && block_->seekable() && n < block_->samples()) {
-                walker_.jump(n, block_->offset(n));
+        if (n >= worth_a_file) {
+            look();
+            if (auto const to = walker_.index() + n; block_ && block_->seekable() && to < block_->samples()) {
+                walker_.jump(to, block_->offset(to));
                 return n;
             }
         }
@@ -82,11 +82,15 @@ public:
     void cancel() noexcept { bytes_->cancel(); }
 
 private:
+    void look() {
+        if (!std::exchange(looked_, true)) block_ = find_block_();
+    }
+
     std::shared_ptr<io::byte_source> bytes_;
     tar_walker walker_;
     std::function<std::optional<shard_block>()> find_block_;
     std::optional<shard_block> block_{};
-    bool checked_ = false;
+    bool looked_ = false, checked_ = false;
 };
 
 struct tar_format {

@@ -1,6 +1,7 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
   sources/braces.hpp
+  sources/describe_plan.hpp
   sources/from_range.hpp
   sources/from_vector.hpp
   sources/generate.hpp

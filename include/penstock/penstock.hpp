@@ -8,6 +8,7 @@
 #include <penstock/core/stage.hpp>
 #include <penstock/core/world.hpp>
 
+#include <penstock/sources/describe_plan.hpp>
 #include <penstock/sources/from_range.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/generate.hpp>

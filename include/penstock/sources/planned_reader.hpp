@@ -6,6 +6,7 @@
 #include <penstock/core/random.hpp>   // defines: mix64
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
+#include <penstock/sources/describe_plan.hpp>  // defines: describe_epoch
 #include <penstock/sources/line.hpp>  // defines: line, line_run, cut, total, shard_plan
 #include <penstock/sources/lost_run.hpp>       // defines: rethrow_lost, put_cover, get_cover
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
@@ -128,17 +129,19 @@ public:
     }
 
     shard_plan const& plan() const { return line_.plan(); }
+    /// What each rank reads in this epoch; see describe_plan(pipeline).
+    std::string describe_plan(std::size_t most_ranks) const { return detail::describe_epoch(line_, key_, epoch_, segments_, most_ranks); }
 
 private:
     /// This rank's share of what is left of the epoch over all ranks: all of it, if nothing was used before.
     void assign(epoch const& e) {
         auto const window = line_.window(epoch_);
-        auto const segments = still_to_deliver(e, window);
+        segments_ = still_to_deliver(e, window);
         recut_ = e.used ? 1 : 0;
         if (e.used)
-            for (auto const s : segments) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
-        auto const all = total(segments), ranks = std::uint64_t{plan().part().size};
-        left_ = cut(segments, plan().part());
+            for (auto const s : segments_) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
+        auto const all = total(segments_), ranks = std::uint64_t{plan().part().size};
+        left_ = cut(segments_, plan().part());
         head_ = 0;
         least_ = all / ranks;
         most_ = least_ + (all % ranks != 0);
@@ -207,6 +210,7 @@ private:
     Format format_;
     std::uint64_t key_ = 0, epoch_ = 0;
     std::uint64_t recut_ = 0;     // hash of what was left when others had used a part of the epoch; 0: it is whole
+    std::vector<interval> segments_;  // positions of this epoch, over all ranks
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
     std::uint64_t most_ = 0, least_ = 0;  // of the epoch, over all ranks

@@ -6,6 +6,7 @@ if(ZLIB_FOUND)
     formats/build_index.hpp
     formats/damage.hpp
     formats/gzip.hpp
+    formats/indexed.hpp
     formats/json_counts.hpp
     formats/parallel_shards.hpp
     formats/read_idx.hpp
@@ -20,6 +21,7 @@ if(ZLIB_FOUND)
     formats/tar_marks.hpp
     formats/tar_members.hpp
     formats/tar_name.hpp
+    formats/tar_places.hpp
     formats/tar_walker.hpp
     formats/tar_writer.hpp
     formats/write_tar.hpp

@@ -5,6 +5,7 @@ penstock_room(sources USES core HEADERS
   sources/from_range.hpp
   sources/from_vector.hpp
   sources/generate.hpp
+  sources/indexed_reader.hpp
   sources/line.hpp
   sources/lines.hpp
   sources/lost_run.hpp

@@ -60,6 +60,7 @@
 #include <penstock/stages/write_to.hpp>
 #include <penstock/stages/zip.hpp>
 
+#include <penstock/formats/indexed.hpp>
 #include <penstock/formats/read_tar.hpp>
 #include <penstock/formats/write_tar.hpp>
 

@@ -11,6 +11,7 @@ if(ZLIB_FOUND)
     formats/parallel_shards.hpp
     formats/read_idx.hpp
     formats/read_tar.hpp
+    formats/read_tar_uncounted.hpp
     formats/shard_block.hpp
     formats/shard_counts.hpp
     formats/shard_index.hpp

@@ -2,6 +2,7 @@
 penstock_room(sources USES core HEADERS
   sources/braces.hpp
   sources/describe_plan.hpp
+  sources/discovering_reader.hpp
   sources/from_range.hpp
   sources/from_vector.hpp
   sources/generate.hpp

@@ -62,6 +62,7 @@
 
 #include <penstock/formats/indexed.hpp>
 #include <penstock/formats/read_tar.hpp>
+#include <penstock/formats/read_tar_uncounted.hpp>
 #include <penstock/formats/write_tar.hpp>
 
 #if __has_include(<zlib.h>)

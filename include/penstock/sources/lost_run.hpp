@@ -14,7 +14,7 @@
 
 namespace penstock::detail {
 
-/// `lost` samples of one shard, the ids of the first and the last of them.
+/// `lost` samples of one shard, the ids of the first and the last of them; 0: the rest of it, however many that is.
 struct lost_run {
     std::string shard{};
     std::uint64_t first = 0, last = 0, lost = 1;
@@ -42,7 +42,7 @@ struct lost_run {
     }
     if (where.shard.empty()) where.shard = std::move(gone.shard);
     where.sample = gone.first;
-    cause += gone.lost == 1 ? "; 1 sample is lost" : message("; ", gone.lost, " samples are lost, ids ", gone.first, " to ", gone.last);
+    cause += gone.lost == 0 ? "; the rest of the shard is lost" : gone.lost == 1 ? "; 1 sample is lost" : message("; ", gone.lost, " samples are lost, ids ", gone.first, " to ", gone.last);
     std::throw_with_nested(lost_samples(who, kind, std::move(where), cause, hint, gone.lost));
 }
 

@@ -115,6 +115,8 @@ public:
         return plan;
     }
 
+    /// Whether an epoch is something else than one pass.
+    bool has_window() const { return samples_per_epoch_ != 0 || repeat_ != 1; }
     /// Samples in an epoch, over all ranks.
     std::uint64_t epoch_samples() const {
         if (samples_per_epoch_ != 0) return samples_per_epoch_;

@@ -6,10 +6,12 @@ if(ZLIB_FOUND)
     formats/build_index.hpp
     formats/damage.hpp
     formats/gzip.hpp
+    formats/indexed.hpp
     formats/json_counts.hpp
     formats/parallel_shards.hpp
     formats/read_idx.hpp
     formats/read_tar.hpp
+    formats/read_tar_uncounted.hpp
     formats/shard_block.hpp
     formats/shard_counts.hpp
     formats/shard_index.hpp
@@ -20,6 +22,7 @@ if(ZLIB_FOUND)
     formats/tar_marks.hpp
     formats/tar_members.hpp
     formats/tar_name.hpp
+    formats/tar_places.hpp
     formats/tar_walker.hpp
     formats/tar_writer.hpp
     formats/write_tar.hpp

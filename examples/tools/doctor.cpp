@@ -11,6 +11,7 @@
 #include <penstock/formats/build_index.hpp>      // defines: verify_index, fresh_block
 #include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
 #include <penstock/formats/shard_progress.hpp>   // defines: grouped, readable_bytes, progress_meter, print_progress
+#include <penstock/sources/describe_plan.hpp>    // defines: describe_plan, shard_plan
 
 #include <algorithm>
 #include <cstdint>
@@ -27,7 +28,7 @@ using ps::detail::readable_bytes;
 
 namespace {
 
-constexpr char const* help = R"(usage: penstock-doctor SHARDS... [--world N] [--batch N] [--workers N] [--verify] [--threads N]
+constexpr char const* help = R"(usage: penstock-doctor SHARDS... [--world N] [--batch N] [--workers N] [--plan] [--verify] [--threads N]
 
 Reads the headers of tar shards and says what a training run would meet.
 
@@ -35,6 +36,7 @@ Reads the headers of tar shards and says what a training run would meet.
   --world N    ranks of the run (default 8)
   --batch N    samples per rank and step (default 32)
   --workers N  DataLoader workers per rank, for WebDataset's split (default 1)
+  --plan       also say which shards each rank reads
   --verify     also read every byte of the shards that have checksums (penstock-index build --crc), and compare
   --threads N  shards that are read at the same time (default 4)
 
@@ -145,6 +147,19 @@ void epoch(std::vector<tools::shard_checkup> const& shards, std::uint64_t world,
     auto const places = world * ours.most() * batch;
     paragraph("penstock cuts shards where it needs to: every rank takes " + grouped(ours.most()) + (ours.most() == 1 ? " step" : " steps") + ", every sample is read once" +
               (places == samples ? "." : ", and " + grouped(places - samples) + " of " + grouped(places) + " places in the last batches stay empty (" + percent(places - samples, places) + ")."));
+}
+
+void plan(ps::shard_names const& names, std::vector<tools::shard_checkup> const& shards, std::uint64_t world) {
+    auto sizes = std::vector<std::uint64_t>{};
+    for (auto const& s : shards) sizes.push_back(s.samples);
+    auto const lines = ps::describe_plan(ps::shard_plan(names, {.counts = sizes}).with_world({0, static_cast<std::uint32_t>(world)}));
+    say();
+    say("Who reads what, before shuffle_shards() gives the shards another order in every pass");
+    for (std::size_t at = 0; at != lines.size();) {
+        auto const end = lines.find('\n', at);
+        say("  " + lines.substr(at, end - at));
+        at = end + 1;
+    }
 }
 
 void damage(std::vector<tools::shard_checkup> const& shards, report& out) {
@@ -289,6 +304,7 @@ int doctor(tools::arguments const& args) {
     auto out = report{};
     overview(shards);
     epoch(shards, world, batch, workers);
+    if (args.has("--plan")) plan(names, shards, world);
     damage(shards, out);
     keys(shards, all, out);
     if (args.has("--verify")) checksums(names, threads, out);
@@ -307,7 +323,7 @@ int doctor(tools::arguments const& args) {
 
 int main(int argc, char** argv) {
     try {
-        auto const args = tools::arguments(argc, argv, {"--help", "-h", "--verify"}, {"--world", "--batch", "--workers", "--threads"});
+        auto const args = tools::arguments(argc, argv, {"--help", "-h", "--plan", "--verify"}, {"--world", "--batch", "--workers", "--threads"});
         if (args.has("--help") || args.has("-h")) return std::fputs(help, stdout) < 0 ? 2 : 0;
         if (args.words().empty()) return std::fputs(help, stderr) < 0 ? 2 : 2;
         return doctor(args);

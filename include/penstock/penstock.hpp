@@ -8,6 +8,7 @@
 #include <penstock/core/stage.hpp>
 #include <penstock/core/world.hpp>
 
+#include <penstock/sources/describe_plan.hpp>
 #include <penstock/sources/from_range.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/generate.hpp>
@@ -59,7 +60,9 @@
 #include <penstock/stages/write_to.hpp>
 #include <penstock/stages/zip.hpp>
 
+#include <penstock/formats/indexed.hpp>
 #include <penstock/formats/read_tar.hpp>
+#include <penstock/formats/read_tar_uncounted.hpp>
 #include <penstock/formats/write_tar.hpp>
 
 #if __has_include(<zlib.h>)

@@ -1,4 +1,5 @@
 #include <penstock/formats/read_tar.hpp>
+#include <penstock/formats/build_index.hpp>
 #include <penstock/sources/shard_list.hpp>
 #include <penstock/sources/shuffle_shards.hpp>
 #include <penstock/sources/split_by_rank.hpp>
@@ -155,6 +156,29 @@ TEST_CASE("read_tar: every sample once and equal shares on real tars, counted by
             if (!shuffled) CHECK(order == sorted);
             first_order.empty() ? first_order.swap(order) : order.swap(first_order);
         }
+    }
+}
+
+TEST_CASE("read_tar: a part that is held out and the rest are every sample once, with and without blocks to jump by", "[unit][read_tar]") {
+    auto const disk = shards({300, 0, 41, 900});
+    for (bool const blocks : {false, true}) {
+        if (blocks) (void)ps::build_index(ps::shard_names::list(disk.names()));
+        std::vector<std::uint64_t> all;
+        for (auto const which : {ps::part::train, ps::part::val})
+            for (std::uint32_t r = 0; r != 3; ++r) {
+                auto p = disk.plan({.part = which, .hold_out = 0.04}) | ps::shuffle_shards() | ps::split_by_rank({r, 3}) | ps::read_tar();
+                p.reset(3, 1);
+                auto const most = p.world_max();
+                auto const got = drain(p);
+                CHECK(got.errors.empty());
+                CHECK(got.ids.size() + 1 >= *most);
+                CHECK(got.ids.size() <= *most);
+                CHECK(got.covered == got.ids.size());
+                if (which == ps::part::val) CHECK(got.ids.size() < 20);
+                all.insert(all.end(), got.ids.begin(), got.ids.end());
+            }
+        std::sort(all.begin(), all.end());
+        CHECK(all == range(0, 1241));
     }
 }
 

@@ -145,10 +145,12 @@ TEST_CASE("planned_reader: every sample exactly once, whatever the shards, ranks
     }
 }
 
-TEST_CASE("planned_reader: resumes at every position, over epoch edges, with and without losses", "[unit][sources]") {
+TEST_CASE("planned_reader: resumes at every position, over epoch edges, with and without losses, whole or a part", "[unit][sources]") {
     for (bool const damaged : {false, true})
-        for (std::uint32_t rank : {0u, 1u, 2u}) {
-            auto s = setup{.sizes = {4, 0, 7, 1, 5}, .ranks = 3, .shuffled = true, .options = {.samples_per_epoch = damaged ? 25u : 0u}};
+        for (std::uint32_t const one : {0u, 1u, 2u, 3u, 4u, 5u}) {
+            auto const rank = one / 2;
+            auto const part = one % 2 != 0 ? ps::part::train : ps::part::all;
+            auto s = setup{.sizes = {4, 0, 7, 1, 5}, .ranks = 3, .shuffled = true, .options = {.samples_per_epoch = damaged ? 25u : 0u, .part = part, .hold_out = part == ps::part::all ? 0 : 0.3}};
             if (damaged) {
                 s.shard(2).damaged_at = 3;
                 s.shard(4).faulty = {1, 2};
@@ -187,6 +189,134 @@ TEST_CASE("planned_reader: resumes at every position, over epoch edges, with and
                 REQUIRE(trace(q, nullptr) == std::vector(whole.begin() + static_cast<std::ptrdiff_t>(k), whole.end()));
             }
         }
+}
+
+TEST_CASE("planned_reader: train and val share the samples of every pass, in equal steps, whatever the shards, ranks and windows", "[unit][sources]") {
+    ps::random_stream draw(4, 0, 0);
+    for (int round = 0; round != 300; ++round) {
+        auto s = setup{.ranks = 1 + draw.below(17), .shuffled = draw.chance(0.5)};
+        s.sizes.resize(1 + draw.below(40));
+        for (auto& n : s.sizes) n = draw.chance(0.2) ? 0 : draw.below(draw.chance(0.1) ? 600 : 20);
+        s.sizes.front() += 40;
+        std::uint64_t all = 0;
+        for (auto n : s.sizes) all += n;
+        s.options.hold_out = draw.chance(0.3) ? 0.5 : (1 + draw.below(9)) / 20.0;
+        s.options.repeat = 1 + draw.below(2);
+        std::vector<std::vector<std::uint64_t>> seen;  // per part, how often each id came
+        for (auto const which : {ps::part::train, ps::part::val}) {
+            s.options.part = which;
+            auto windowed = s;
+            auto const n = s.plan().samples();
+            if (n == 0) {
+                seen.emplace_back(all);
+                continue;
+            }
+            if (draw.chance(0.3)) windowed.options.repeat = 1, windowed.options.samples_per_epoch = 1 + draw.below(static_cast<std::uint32_t>(2 * n));
+            auto const length = windowed.plan().epoch_samples();
+            std::vector<std::uint64_t> positions, times(all);
+            for (std::uint64_t e = 0; e != 3; ++e)
+                for (std::uint32_t r = 0; r != s.ranks; ++r) {
+                    auto p = windowed.open(r);
+                    p.reset(9, e);
+                    auto const got = drain(p);
+                    REQUIRE(got.errors.empty());
+                    REQUIRE(p.world_max() == (length + s.ranks - 1) / s.ranks);
+                    REQUIRE(got.ids.size() <= *p.world_max());
+                    REQUIRE(got.ids.size() >= *p.inner().world_min());
+                    for (auto id : got.ids) ++times[id];
+                    positions.insert(positions.end(), got.positions.begin(), got.positions.end());
+                }
+            REQUIRE(positions.size() == 3 * length);
+            for (std::uint64_t i = 0; i != positions.size(); ++i) REQUIRE(positions[i] == i);
+            auto const whole = 3 * length / n;
+            std::uint64_t mine = 0;
+            for (auto& t : times) {
+                REQUIRE((t == 0 || whole == 0 || t == whole || t == whole + 1));
+                mine += t != 0;
+                t = t != 0;
+            }
+            if (whole != 0) REQUIRE(mine == n);
+            if (whole == 0) continue;
+            seen.push_back(std::move(times));
+        }
+        if (seen.size() != 2) continue;
+        for (std::uint64_t id = 0; id != all; ++id) REQUIRE(seen[0][id] + seen[1][id] <= 1);
+        if (s.plan().samples() != 0) {
+            std::uint64_t both = 0;
+            for (auto const& part : seen)
+                for (auto n : part) both += n;
+            REQUIRE(both == all);
+        }
+    }
+}
+
+TEST_CASE("planned_reader: a held-out part goes on in other worlds with what was not delivered, again and again", "[unit][sources]") {
+    auto s = setup{.sizes = {40, 0, 7, 90, 33}, .shuffled = true, .options = {.part = ps::part::train, .hold_out = 0.2}};
+    ps::ledger used;
+    std::vector<std::uint64_t> ids;
+    for (std::uint32_t const ranks : {3u, 2u, 5u, 1u}) {
+        s.ranks = ranks;
+        ps::ledger done;
+        for (std::uint32_t r = 0; r != ranks; ++r) {
+            auto p = s.open(r);
+            ps::ledger mine;
+            if (used.empty()) p.reset(8, 1);
+            else p.reset(ps::epoch::of(8, 1), used);
+            for (std::uint32_t i = 0; i != 13 - 2 * r || ranks == 1; ++i) {
+                auto item = p.next();
+                if (!item) break;
+                mine.commit(*item);
+                ids.push_back(item->id);
+            }
+            done.merge(mine);
+        }
+        used.merge(done);  // all ranks of a world are given the same one
+    }
+    std::sort(ids.begin(), ids.end());
+    CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+    CHECK(ids.size() == s.plan().samples());
+}
+
+TEST_CASE("planned_reader: samples of the other part are passed unmade, and what is wrong with them costs nothing", "[unit][sources]") {
+    auto s = setup{.sizes = {200}, .options = {.part = ps::part::val, .hold_out = 0.1}};
+    auto val = s.plan().chosen_of(0);
+    std::vector<std::uint64_t> mine;
+    for (std::uint64_t k = 0; k != s.plan().samples(); ++k) mine.push_back(val.at(k));
+    for (std::uint64_t i = 0; i != 200; ++i)
+        if (!std::binary_search(mine.begin(), mine.end(), i)) s.shard(0).faulty.insert(i);
+    auto p = s.open();
+    auto const got = drain(p);
+    CHECK(got.ids == mine);
+    CHECK(got.errors.empty());
+    CHECK(s.format.disk->made == mine.size());
+    s.shard(0).faulty = {mine[3]};
+    auto q = s.open();
+    CHECK(has(drain(q).errors.at(0), ps::message("(id ", mine[3], ")")));
+    s.shard(0).damaged_at = mine[5] - 1;  // lies between two samples of this part, or is one of them
+    auto t = s.open();
+    auto const torn = drain(t);
+    auto const whole = mine[4] == mine[5] - 1 ? 4u : 5u;
+    CHECK(torn.ids.size() == whole - 1);
+    CHECK(has(torn.errors.back(), ps::message(mine.size() - whole, " samples are lost, ids ", mine[whole], " to ", mine.back())));
+}
+
+TEST_CASE("planned_reader: a state of one part is not one of the other, and a part without samples is refused", "[unit][sources]") {
+    auto s = setup{.sizes = {30, 30}, .options = {.part = ps::part::train, .hold_out = 0.5}};
+    auto const saved = s.open().save();
+    auto other = s;
+    other.options.part = ps::part::val;
+    auto val = other.open();
+    auto const text = error_of<ps::state_error>([&] { val.load(saved); });
+    CHECK(has(text, "saved reading the train part (hold_out 0.5), this plan reads the val part (hold_out 0.5)"));
+    CHECK(has(text, "HINT"));
+    other = s;
+    other.options.hold_out = 0.25;
+    CHECK(has(error_of<ps::state_error>([&] { other.open().load(saved); }), "this plan reads the train part (hold_out 0.25)"));
+    other.options = {};
+    CHECK(has(error_of<ps::state_error>([&] { other.open().load(saved); }), "this plan reads all samples"));
+    auto const none = error_of<ps::config_error>([] { (void)setup{.sizes = {2, 2}, .options = {.part = ps::part::val, .hold_out = 1e-9}}.open(); });
+    CHECK(has(none, "read_fake: the val part (hold_out 9.31323e-10) of 2 shards holds no sample"));
+    CHECK(has(none, "HINT"));
 }
 
 TEST_CASE("planned_reader: discard advances like next and makes nothing", "[unit][sources]") {

@@ -7,7 +7,7 @@
 #include <penstock/formats/tar_count.hpp>        // defines: count_samples, tar_walker, tar_options, damaged_shard
 #include <penstock/formats/tar_marks.hpp>        // defines: check_sample
 #include <penstock/io/open_file.hpp>             // defines: opener, file_opener, byte_source
-#include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples
+#include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples, any_number_of_samples
 
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +51,7 @@ public:
     /// `block`: what is known of its samples; `checked`: their fields are compared with it.
     tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::function<std::optional<shard_block>()> block, bool checked)
         : bytes_(bytes), walker_(std::move(bytes), options), find_block_(std::move(block)) {
-        if (checked) block_ = find_block_();
+        if (checked) look();
         checked_ = checked;
     }
 
@@ -69,10 +69,10 @@ public:
     /// Walks, or jumps where a block says how far: a part of a large shard is reached without reading what lies before it.
     std::uint64_t skip(std::uint64_t n) {
         constexpr std::uint64_t worth_a_file = 64;
-        if (walker_.index() == 0 && n >= worth_a_file) {
-            if (!block_) block_ = find_block_();
-            if (block_ && block_->seekable() && n < block_->samples()) {
-                walker_.jump(n, block_->offset(n));
+        if (n >= worth_a_file) {
+            look();
+            if (auto const to = walker_.index() + n; block_ && block_->seekable() && to < block_->samples()) {
+                walker_.jump(to, block_->offset(to));
                 return n;
             }
         }
@@ -82,11 +82,15 @@ public:
     void cancel() noexcept { bytes_->cancel(); }
 
 private:
+    void look() {
+        if (!std::exchange(looked_, true)) block_ = find_block_();
+    }
+
     std::shared_ptr<io::byte_source> bytes_;
     tar_walker walker_;
     std::function<std::optional<shard_block>()> find_block_;
     std::optional<shard_block> block_{};
-    bool checked_ = false;
+    bool looked_ = false, checked_ = false;
 };
 
 struct tar_format {
@@ -112,7 +116,7 @@ struct tar_format {
                 return std::nullopt;  // the headers say the same, only slower
             }
         };
-        auto const walking = tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples, .block = longer_block(path, io, local, bytes->size())};
+        auto const walking = tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples == any_number_of_samples ? std::optional<std::uint64_t>() : samples, .block = longer_block(path, io, local, bytes->size())};
         return std::make_shared<tar_shard>(std::move(bytes), walking, find_block, verify);
     }
     /// For a shard that turns out to be cut: its block from when it was whole.
@@ -152,6 +156,14 @@ inline std::uint64_t planned_samples(std::string const& path, io::opener const& 
     }
 }
 
+/// How read_tar finds out what nobody told it.
+inline shard_counts_options counting_of(read_tar_options const& options, io::opener const& open) {
+    bool const local = !options.io;
+    return {.count = [=](std::string const& path) { return planned_samples(path, open, options); }, .cost = [=](std::string const& path) { return header_scan_cost(open(path)); },
+            .scan = options.scan, .threads = options.count_threads, .local = local, .side_files = local,
+            .write_index = options.write_index && options.damaged == damaged_shards::refuse, .progress = options.progress, .who = "read_tar"};
+}
+
 /// Before anything is read: that checksums are there at all.
 inline void require_blocks(shard_plan const& plan) {
     for (std::size_t i = 0; i != plan.shards(); ++i)
@@ -180,11 +192,7 @@ inline auto read_tar(read_tar_options options = {}) {
         if constexpr (ok) {
             auto const open = options.io ? options.io : io::file_opener();
             bool const local = !options.io;
-            auto counting = shard_counts_options{.scan = options.scan, .threads = options.count_threads, .local = local, .side_files = local,
-                                                 .write_index = options.write_index && options.damaged == damaged_shards::refuse, .progress = options.progress, .who = "read_tar"};
-            counting.count = [&](std::string const& path) { return detail::planned_samples(path, open, options); };
-            counting.cost = [&](std::string const& path) { return header_scan_cost(open(path)); };
-            auto const counted = resolve_counts(plan, counting);
+            auto const counted = resolve_counts(plan, detail::counting_of(options, open));
             if (options.verify && local) detail::require_blocks(counted);
             return planned_reader<detail::tar_format>(counted, detail::tar_format{open, local, options.allow_missing_end, options.verify});
         } else return broken_chain{};

@@ -58,18 +58,18 @@ public:
         }
         void has_global_headers() { flags_ |= global_headers; }
         std::uint64_t samples() const { return offsets_.size(); }
-        /// Writes the block of `shard`, which has this length and time of change; atomically.
-        void write(std::string const& shard, shard_index::entry const& marks, std::uint64_t end) const {
-            auto body = std::string{};
+        /// The block of a shard that has this length and time of change, and whose last member ends at `end`.
+        std::string bytes(shard_index::entry const& marks, std::uint64_t end) const {
+            auto out = std::string(heading_bytes, '\0');
             auto const put = [&](auto const& numbers, auto last) {
-                body.append(reinterpret_cast<char const*>(numbers.data()), numbers.size() * sizeof(last));
-                body.append(reinterpret_cast<char const*>(&last), sizeof last);
+                out.append(reinterpret_cast<char const*>(numbers.data()), numbers.size() * sizeof(last));
+                out.append(reinterpret_cast<char const*>(&last), sizeof last);
             };
-            body.reserve(offsets_.size() * 12 + sums_.size() * 4 + 16);
+            out.reserve(out.size() + offsets_.size() * 12 + sums_.size() * 4 + 16);
             put(offsets_, end);
             if ((flags_ & checksummed) != 0) {
                 put(firsts_, static_cast<std::uint32_t>(sums_.size()));
-                body.append(reinterpret_cast<char const*>(sums_.data()), sums_.size() * 4);
+                out.append(reinterpret_cast<char const*>(sums_.data()), sums_.size() * 4);
             }
             auto head = std::string(magic);
             auto const number = [&](auto n) { head.append(reinterpret_cast<char const*>(&n), sizeof n); };
@@ -78,14 +78,17 @@ public:
             number(std::uint64_t{offsets_.size()});
             number(std::uint64_t{sums_.size()});
             number(flags_);
-            number(io::crc32c(body.data(), body.size()));
-            head.resize(heading - 4, '\0');
+            number(io::crc32c(out.data() + heading_bytes, out.size() - heading_bytes));
+            head.resize(heading_bytes - 4, '\0');
             number(io::crc32c(head.data(), head.size()));
+            return out.replace(0, heading_bytes, head);
+        }
+        /// Writes it beside `shard`, atomically.
+        void write(std::string const& shard, shard_index::entry const& marks, std::uint64_t end) const {
             auto const directory = directory_of(shard);
             if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) io::throw_errno("shard_block", directory, "create the directory", errno);
             auto file = io::atomic_file(path_of(shard), "shard_block", io::if_busy::wait);
-            file.write(head);
-            file.write(body);
+            file.write(bytes(marks, end));
             file.commit();
         }
 
@@ -95,19 +98,47 @@ public:
         std::vector<std::uint32_t> firsts_{}, sums_{};
     };
 
+    /// What the first bytes of a block tell, without the rest of it.
+    struct heading {
+        shard_index::entry shard{};  ///< length, time of change and samples of the shard it was written for
+        std::uint64_t fields = 0;
+        std::uint32_t flags = 0, body_checksum = 0, checksum = 0;
+
+        bool has_checksums() const { return (flags & checksummed) != 0; }
+        bool seekable() const { return (flags & global_headers) == 0; }
+        /// Why it is not the block of a shard of this length, and of this time of change where that can be looked up; empty: it is.
+        std::string stale(std::uint64_t shard_bytes, shard_index::entry const* now) const {
+            if (shard_bytes != shard.bytes) return message("the shard has ", shard_bytes, " bytes, ", shard.bytes, " when it was indexed");
+            if (now != nullptr && now->mtime_ns != shard.mtime_ns) return "the shard was changed after it was indexed";
+            return {};
+        }
+    };
+    /// Of the block `file`; the errors of read().
+    static heading read_heading(io::byte_source& file) {
+        if (file.size() < heading_bytes + 8) refuse(file.name(), message("a block has at least ", heading_bytes + 8, " bytes, this has ", file.size()));
+        auto const head = heading_of(file.peek(0, heading_bytes), file.name());
+        if (file.size() != bytes_of(head)) refuse(file.name(), message("its heading speaks of ", head.shard.samples, " samples, which its length of ", file.size(), " bytes contradicts"));
+        return head;
+    }
+    /// Where sample i begins, and where it and what is skipped behind it ends, of a block whose heading was read.
+    static std::pair<std::uint64_t, std::uint64_t> look(io::byte_source& file, std::uint64_t i) {
+        auto const both = file.peek(heading_bytes + 8 * i, 16);
+        return {load<std::uint64_t>(both, 0), load<std::uint64_t>(both, 1)};
+    }
+
     /// The block of `shard` through `open`. stage_error when it is not there or cannot be read, and when it is no block, damaged, or of
     /// a shard of another length. `now`, where the shard can be looked up, must have the time of change too.
     static shard_block read(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes, shard_index::entry const* now = nullptr) {
-        return read_any(shard, open, [&](shard_block const& b) -> std::string {
-            if (shard_bytes != b.shard_.bytes) return message("the shard has ", shard_bytes, " bytes, ", b.shard_.bytes, " when it was indexed");
-            if (now != nullptr && now->mtime_ns != b.shard_.mtime_ns) return "the shard was changed after it was indexed";
-            return {};
-        });
+        return read_any(shard, open, [&](heading const& h) { return h.stale(shard_bytes, now); });
+    }
+    /// The bytes of a block; `path` is for messages.
+    static shard_block parse(blob file, std::string const& path) {
+        return parse(std::move(file), path, [](heading const&) { return std::string{}; });
     }
     /// The block of a shard that has become shorter since; nothing when there is none.
     static std::shared_ptr<shard_block const> of_longer(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes) {
         try {
-            return std::make_shared<shard_block const>(read_any(shard, open, [&](shard_block const& b) { return std::string(b.shard_.bytes > shard_bytes ? "" : "the shard is not shorter"); }));
+            return std::make_shared<shard_block const>(read_any(shard, open, [&](heading const& h) { return std::string(h.shard.bytes > shard_bytes ? "" : "the shard is not shorter"); }));
         } catch (stage_error const&) {
             return nullptr;
         }
@@ -118,41 +149,52 @@ private:
     static shard_block read_any(std::string const& shard, io::opener const& open, Refusal refusal) {
         auto const path = path_of(shard);
         auto const source = open(path);
-        auto const refuse = [&](std::string const& why) {
-            throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, why, "write it again: penstock-index build --crc");
-        };
-        auto const size = source->size();
-        if (size < heading + 8) refuse(message("a block has at least ", heading + 8, " bytes, this has ", size));
-        auto const file = source->read(0, static_cast<std::size_t>(size));
+        return parse(source->read(0, static_cast<std::size_t>(source->size())), path, refusal);
+    }
+    template <class Refusal>
+    static shard_block parse(blob file, std::string const& path, Refusal refusal) {
         auto const all = file.bytes();
+        if (all.size() < heading_bytes + 8) refuse(path, message("a block has at least ", heading_bytes + 8, " bytes, this has ", all.size()));
+        auto const head = heading_of(all, path);
+        auto const n = head.shard.samples;
+        if (all.size() != bytes_of(head)) refuse(path, message("its heading speaks of ", n, " samples, which its length of ", all.size(), " bytes contradicts"));
+        auto const body = all.subspan(heading_bytes);
+        if (head.body_checksum != io::crc32c(body.data(), body.size())) refuse(path, "the block is damaged: its checksum does not hold");
+        if (auto const why = refusal(head); !why.empty()) refuse(path, why);
         auto b = shard_block{};
-        if (file.text().substr(0, 8) != magic) refuse("this is no block of version 2");
-        if (load<std::uint32_t>(all.subspan(heading - 4), 0) != io::crc32c(all.data(), heading - 4)) refuse("the heading is damaged: its checksum does not hold");
-        b.file_ = file;
-        b.shard_ = {0, load<std::uint64_t>(all, 1), load<std::int64_t>(all, 2)};
-        auto const n = b.shard_.samples = load<std::uint64_t>(all, 3), fields = load<std::uint64_t>(all, 4);
-        b.flags_ = load<std::uint32_t>(all, 10);
-        auto const body = all.subspan(heading);
-        constexpr auto most = std::uint64_t{1} << 40;
-        bool const sums = b.has_checksums();
-        if (n > most || fields > most || body.size() != 8 * (n + 1) + (sums ? 4 * (n + 1) + 4 * fields : 0)) refuse(message("its heading speaks of ", n, " samples, which its length of ", size, " bytes contradicts"));
-        if (load<std::uint32_t>(all, 11) != io::crc32c(body.data(), body.size())) refuse("the block is damaged: its checksum does not hold");
-        if (auto const why = refusal(std::as_const(b)); !why.empty()) refuse(why);
+        b.shard_ = head.shard;
+        b.flags_ = head.flags;
         auto const words = static_cast<std::size_t>(8 * (n + 1)), half = static_cast<std::size_t>(4 * (n + 1));
+        bool const sums = b.has_checksums();
         b.offsets_ = body.first(words);
         if (sums) {
             b.firsts_ = body.subspan(words, half);
             b.sums_ = body.subspan(words + half);
         }
+        b.file_ = std::move(file);
         for (std::uint64_t i = 0; i <= n; ++i) {
             bool const low = i != 0 && (b.offset(i) < b.offset(i - 1) || (sums && load<std::uint32_t>(b.firsts_, i) < load<std::uint32_t>(b.firsts_, i - 1)));
-            if (low || b.offset(i) > b.shard_.bytes || (sums && load<std::uint32_t>(b.firsts_, i) > fields)) refuse(message("its numbers make no sense at sample ", i));
+            if (low || b.offset(i) > b.shard_.bytes || (sums && load<std::uint32_t>(b.firsts_, i) > head.fields)) refuse(path, message("its numbers make no sense at sample ", i));
         }
         return b;
     }
+    /// `all` has the heading at least.
+    static heading heading_of(std::span<std::byte const> all, std::string const& path) {
+        if (std::memcmp(all.data(), magic.data(), magic.size()) != 0) refuse(path, "this is no block of version 2");
+        auto const own = load<std::uint32_t>(all.subspan(heading_bytes - 4), 0);
+        if (own != io::crc32c(all.data(), heading_bytes - 4)) refuse(path, "the heading is damaged: its checksum does not hold");
+        auto const head = heading{{load<std::uint64_t>(all, 3), load<std::uint64_t>(all, 1), load<std::int64_t>(all, 2)}, load<std::uint64_t>(all, 4), load<std::uint32_t>(all, 10), load<std::uint32_t>(all, 11), own};
+        constexpr auto most = std::uint64_t{1} << 40;
+        if (head.shard.samples > most || head.fields > most) refuse(path, message("its heading speaks of ", head.shard.samples, " samples and ", head.fields, " fields"));
+        return head;
+    }
+    static std::uint64_t bytes_of(heading const& h) { return heading_bytes + 8 * (h.shard.samples + 1) + (h.has_checksums() ? 4 * (h.shard.samples + 1) + 4 * h.fields : 0); }
+    [[noreturn]] static void refuse(std::string const& path, std::string const& why) {
+        throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, why, "write it again: penstock-index build --crc");
+    }
 
     static constexpr std::string_view magic = "pnstckB2";
-    static constexpr std::size_t heading = 64;
+    static constexpr std::size_t heading_bytes = 64;
     static constexpr std::uint32_t checksummed = 1, global_headers = 2;
     static_assert(std::endian::native == std::endian::little, "blocks are written in the machine's own order, which must be little-endian");
 

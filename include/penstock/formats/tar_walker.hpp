@@ -57,9 +57,12 @@ public:
         return whole;
     }
     /// Goes on with sample number `n`, whose first header lies at `byte`; no global pax header may have come before it.
-    void jump(std::uint64_t n, std::uint64_t byte) {
+    /// With `end` that sample alone is read: it is whole there, and what lies behind is not looked at.
+    void jump(std::uint64_t n, std::uint64_t byte, std::uint64_t end = 0) {
         members_.jump(byte);
+        end_ = end;
         have_member_ = open_ = false;
+        later_.reset();
         index_ = n;
     }
     /// Passes the next sample by its headers; false at the end of the shard. A sample with a fault of its own passes silently.
@@ -114,6 +117,7 @@ private:
     bool collect(bool with_payload) {
         while (true) {
             if (!have_member_) {
+                if (end_ != 0 && open_ && members_.offset() >= end_) return release(with_payload);
                 if (!members_.next(member_)) {
                     if (open_) return release(with_payload);
                     check_count(index_);
@@ -217,6 +221,7 @@ private:
     std::vector<mark> pending_{}, found_{};
     std::string pending_key_{}, key_{};
     std::uint64_t pending_first_ = 0, first_ = 0, index_ = 0, dropped_ = 0;
+    std::uint64_t end_ = 0;  // of the one sample that is read, if not 0
     std::optional<damaged_shard> fault_{}, later_{};
     skipped_members skipped_{};
 };

@@ -46,15 +46,15 @@ inline std::vector<interval> cut(std::span<interval const> segments, world w) {
 struct line_run {
     std::uint64_t pass = 0;
     std::size_t shard = 0;      ///< number in list order
-    std::uint64_t sample = 0;   ///< first sample inside the shard
-    std::uint64_t length = 0;   ///< samples up to the end of the shard
+    std::uint64_t sample = 0;   ///< first one, as a number among the samples of the shard that the plan reads: all, or those of a part
+    std::uint64_t length = 0;   ///< such samples up to the end of the shard
 };
 
 /// The line: pass 0, pass 1, ..., each the shards of a counted plan in the order of that pass. position = pass * samples + slot.
 /// The order of a pass depends on (key, pass) alone: Fisher-Yates over the list order, drawing from Philox.
 class line {
 public:
-    explicit line(shard_plan plan) : plan_(std::move(plan)), starts_(plan_.first_ids()) {}
+    explicit line(shard_plan plan) : plan_(std::move(plan)), starts_(plan_.slots()) {}
 
     shard_plan const& plan() const { return plan_; }
 
@@ -82,7 +82,7 @@ private:
         random_stream draw(child_key(key, "shuffle_shards"), pass, 0);
         for (auto left = static_cast<std::uint32_t>(order_.size()); left > 1; --left) std::swap(order_[left - 1], order_[draw.below(left)]);
         auto starts = std::make_shared<std::vector<std::uint64_t>>(order_.size() + 1);
-        for (std::size_t k = 0; k != order_.size(); ++k) (*starts)[k + 1] = (*starts)[k] + plan_.count(order_[k]);
+        for (std::size_t k = 0; k != order_.size(); ++k) (*starts)[k + 1] = (*starts)[k] + plan_.chosen(order_[k]);
         starts_ = std::move(starts);
         laid_out_.emplace(key, pass);
     }

@@ -21,6 +21,7 @@ public:
         r.put("shards", p.shards()).put("samples", p.samples()).put("epoch", p.epoch_samples()).put("shuffled", p.shuffled());
         auto const& marks = marks_of(p);
         for (std::size_t k = 0; k != marks.size(); ++k) r.put("plan" + std::to_string(k), marks[k]);
+        r.put("plan_part", static_cast<std::uint64_t>(p.choice().which())).put("plan_held", p.choice().held());
         r.put("rank", p.part().rank).put("world", p.part().size);
     }
 
@@ -41,6 +42,9 @@ public:
                                                      : message("among shards ", from, " to ", to - 1, ", here ", names[from], " to ", names[to - 1]),
                                       " (", r.get("samples"), " samples in all, here ", p.samples(), ")\n  HINT: ", same_data));
         }
+        if (auto const part = r.get("plan_part"), held = r.get("plan_held"); part != static_cast<std::uint64_t>(p.choice().which()) || held != p.choice().held())
+            throw state_error(message("load: ", who, ": the state was saved reading ", part <= 2 ? shard_plan::text_of({static_cast<penstock::part>(part), held}) : "an unknown part",
+                                      ", this plan reads ", p.chosen_text(), "\n  HINT: give part and hold_out as in the run that saved it; train and val have states of their own"));
         differ("samples per epoch", r.get("epoch"), p.epoch_samples(), "give samples_per_epoch and repeat as in the run that saved it");
         differ("shuffle_shards", r.get("shuffled"), p.shuffled(), "build the same chain as the one that was saved");
         differ("world size", r.get("world"), p.part().size, "start as many ranks as the run that saved it had, or give its ledger to reset(epoch, ledger)");

@@ -6,20 +6,20 @@
 #include <penstock/core/random.hpp>   // defines: mix64
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
+#include <penstock/sources/describe_plan.hpp>  // defines: describe_epoch
 #include <penstock/sources/line.hpp>  // defines: line, line_run, cut, total, shard_plan
+#include <penstock/sources/lost_run.hpp>       // defines: rethrow_lost, put_cover, get_cover
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
 #include <penstock/sources/shard_format.hpp>  // defines: shard_format, lost_samples, stopper
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -41,9 +41,7 @@ public:
     using watched_items = void;  // a sample costs more than looking at the clock now and then
 
     planned_reader(shard_plan plan, Format format) : line_(std::move(plan)), format_(std::move(format)) {
-        if (this->plan().samples() == 0)
-            throw config_error(message(Format::stage, ": a data set needs at least one sample, but ", this->plan().shards(), " shards hold none: ", this->plan().names().shown(),
-                                       "\n  HINT: look at how the shards were written"));
+        detail::refuse_no_samples(this->plan(), Format::stage);
         reset(epoch{});
     }
 
@@ -58,7 +56,7 @@ public:
             bytes_ += format_.bytes(*value);
             auto covers = std::exchange(lost_, {});
             covers.add(cover::at(position()));
-            item.emplace(item_type{plan().first_id(run_.shard) + run_.sample, run_.pass, std::move(covers), std::move(key), 1, std::move(*value)});
+            item.emplace(item_type{plan().first_id(run_.shard) + number_, run_.pass, std::move(covers), std::move(key), 1, std::move(*value)});
         });
         ++items_;
         return item;
@@ -98,10 +96,7 @@ public:
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
         r.put("key", key_).put("epoch_index", epoch_).put("recut", recut_).put("left", total(std::span(left_).subspan(head_)));
-        std::vector<interval> lost;
-        lost_.each([&](interval i) { lost.push_back(i); });
-        r.put("lost", lost.size());
-        for (std::size_t i = 0; i != lost.size(); ++i) put(r, "lost", i, lost[i]);
+        detail::put_cover(r, lost_);
     }
     void load(state_reader& reader) {
         auto const r = reader.stage(Format::stage, 1);
@@ -122,8 +117,7 @@ public:
             gone -= n;
             if ((left_[head_].begin += n) == left_[head_].end) ++head_;
         }
-        lost_ = {};
-        for (std::size_t i = 0, n = r.get("lost"); i != n; ++i) lost_.add(get(r, "lost", i));
+        lost_ = detail::get_cover(r, Format::stage);
     }
 
     void attach(std::stop_token token) {
@@ -135,17 +129,19 @@ public:
     }
 
     shard_plan const& plan() const { return line_.plan(); }
+    /// What each rank reads in this epoch; see describe_plan(pipeline).
+    std::string describe_plan(std::size_t most_ranks) const { return detail::describe_epoch(line_, key_, epoch_, segments_, most_ranks); }
 
 private:
     /// This rank's share of what is left of the epoch over all ranks: all of it, if nothing was used before.
     void assign(epoch const& e) {
         auto const window = line_.window(epoch_);
-        auto const segments = still_to_deliver(e, window);
+        segments_ = still_to_deliver(e, window);
         recut_ = e.used ? 1 : 0;
         if (e.used)
-            for (auto const s : segments) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
-        auto const all = total(segments), ranks = std::uint64_t{plan().part().size};
-        left_ = cut(segments, plan().part());
+            for (auto const s : segments_) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
+        auto const all = total(segments_), ranks = std::uint64_t{plan().part().size};
+        left_ = cut(segments_, plan().part());
         head_ = 0;
         least_ = all / ranks;
         most_ = least_ + (all % ranks != 0);
@@ -157,34 +153,37 @@ private:
     template <class F>
     void step(F take) {
         if (!shard_) locate();
+        number_ = chosen_.at(run_.sample);
         try {
             if (!shard_) enter();
+            // what lies before it is another rank's, or of another part of the data set
+            if (auto const before = number_ - shard_->index(); before != 0 && shard_->skip(before) != before) throw short_shard();
             take();
         } catch (...) {
             if (stop_ && stop_->stopped()) throw;
             ++errors_;
-            auto const lost = shard_ && shard_->index() == run_.sample + 1 ? 1 : run_.length;
+            auto const lost = shard_ && shard_->index() == number_ + 1 ? 1 : run_.length;
+            auto const first = plan().first_id(run_.shard);
+            auto gone = detail::lost_run{plan().names()[run_.shard], first + number_, first + chosen_.at(run_.sample + lost - 1), lost};
             auto const at = position();
-            auto const gone = run_;
             lost_.add({at, at + lost});
             pass(lost);
-            rethrow(gone, lost);
+            detail::rethrow_lost(Format::stage, std::move(gone));
         }
         pass(1);
     }
 
     void locate() {
         run_ = line_.find(key_, position());
-        to_end_ = run_.length <= left_[head_].size();
-        if (!to_end_) run_.length = left_[head_].size();
+        run_.length = (std::min)(run_.length, left_[head_].size());
+        chosen_ = plan().chosen_of(run_.shard);
     }
-    /// Opens the shard of run_ at its first sample.
+    /// Opens the shard of run_.
     void enter() {
         if (stop_ && stop_->stopped()) throw stage_error(Format::stage, fault::io, {}, "stopped", "the run was asked to end");
         auto shard = format_.open(plan().names()[run_.shard], plan().count(run_.shard));
         if (stop_) stop_->watch(shard);
         shard_ = std::move(shard);
-        if (shard_->skip(run_.sample) != run_.sample) throw short_shard();
     }
     void close() {
         if (stop_) stop_->watch(nullptr);
@@ -202,60 +201,25 @@ private:
         return stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", plan().count(run_.shard), " samples, the shard ends after ", shard_->index()), mismatch_hint);
     }
     void check_end() {
-        if (run_.length == 1 && to_end_ && shard_->discard())
+        if (number_ + 1 == plan().count(run_.shard) && shard_->discard())
             throw stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", plan().count(run_.shard), " samples, the shard has more"), mismatch_hint);
     }
     static constexpr char const* mismatch_hint = "the shard changed after it was counted, or the counts are wrong: count again";
-
-    /// Throws what is being handled once more, as the error of this reader, with what it cost.
-    [[noreturn]] void rethrow(line_run const& run, std::uint64_t lost) const {
-        auto const first = plan().first_id(run.shard) + run.sample;
-        auto kind = fault::io;
-        auto where = place{};
-        auto cause = std::string{}, hint = std::string{};
-        try {
-            throw;
-        } catch (stage_error const& e) {
-            kind = e.kind;
-            where = e.where;
-            cause = e.what();
-            if (auto const before = std::string(stage_error(e.stage, e.kind, e.where, "").what()); cause.starts_with(before)) cause.erase(0, before.size());
-            if (auto const at = cause.find("\n  HINT: "); at != cause.npos) {
-                hint = cause.substr(at + 9);
-                cause.resize(at);
-            }
-        } catch (std::exception const& e) {
-            cause = e.what();
-            hint = "look at the shard";
-        }
-        if (where.shard.empty()) where.shard = plan().names()[run.shard];
-        where.sample = first;
-        cause += lost == 1 ? message("; 1 sample is lost") : message("; ", lost, " samples are lost, ids ", first, " to ", first + lost - 1);
-        std::throw_with_nested(lost_samples(Format::stage, kind, std::move(where), cause, hint, lost));
-    }
-
-    static std::string name(std::string_view what, std::size_t k) { return std::string(what) + std::to_string(k); }
-    static void put(state_writer::record& r, std::string_view what, std::size_t k, interval i) {
-        r.put(name(what, k) + "b", i.begin).put(name(what, k) + "e", i.end);
-    }
-    static interval get(state_reader::record const& r, std::string_view what, std::size_t k) {
-        interval const i{r.get(name(what, k) + "b"), r.get(name(what, k) + "e")};
-        if (i.begin >= i.end) throw state_error(message("load: ", Format::stage, ": the positions ", i.begin, " to ", i.end, " make no sense\n  HINT: the state is damaged; use an older checkpoint"));
-        return i;
-    }
 
     line line_;
     Format format_;
     std::uint64_t key_ = 0, epoch_ = 0;
     std::uint64_t recut_ = 0;     // hash of what was left when others had used a part of the epoch; 0: it is whole
+    std::vector<interval> segments_;  // positions of this epoch, over all ranks
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
     std::uint64_t most_ = 0, least_ = 0;  // of the epoch, over all ranks
     cover lost_;                  // positions passed without an item since the last one
 
-    std::shared_ptr<shard_type> shard_;  // holds run_, at run_.sample; empty between runs
+    std::shared_ptr<shard_type> shard_;  // holds run_; empty between runs
     line_run run_;                       // what is left of the shard for this rank
-    bool to_end_ = false;                // whether run_ reaches the shard's end
+    chosen_samples chosen_;              // where the samples of run_ lie in the shard
+    std::uint64_t number_ = 0;           // of the sample that is being read, in the shard
 
     std::unique_ptr<detail::stopper<shard_type>> stop_;
     detail::plan_identity identity_;

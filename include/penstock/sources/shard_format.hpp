@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,9 @@ concept open_shard = requires(S& s, S const& c, std::uint64_t n) {
     { c.index() } -> std::convertible_to<std::uint64_t>;  ///< samples passed
     { s.cancel() } noexcept;                        ///< from any thread: a read that waits fails, and so does every later one
 };
+
+/// What open() of a format is told where nobody knows how many samples a shard has.
+inline constexpr std::uint64_t any_number_of_samples = (std::numeric_limits<std::uint64_t>::max)();
 
 /// What makes a planned_reader of a format: how a shard is opened, and what to tell about a value.
 template <class F>

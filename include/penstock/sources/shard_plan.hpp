@@ -3,6 +3,7 @@
 
 #include <penstock/core/errors.hpp>          // defines: config_error, message
 #include <penstock/core/world.hpp>           // defines: world, checked
+#include <penstock/sources/sample_choice.hpp>  // defines: part, sample_choice, chosen_samples
 #include <penstock/sources/shard_names.hpp>  // defines: shard_names
 
 #include <cstddef>
@@ -29,6 +30,10 @@ struct shard_list_options {
     std::uint64_t samples_per_epoch = 0;
     /// Passes over the data set per epoch.
     std::uint64_t repeat = 1;
+    /// Which part of the data set this list reads: with `hold_out` = 0.05 part::val is 5 % of the samples and part::train all others. Both have
+    /// their own epochs. Each shard gives its share, rounded up or down; a sample stays in its part whatever shards, ranks and seeds are added.
+    penstock::part part = penstock::part::all;
+    double hold_out = 0;
 };
 
 /// The plan of a data set: read_tar() and the other readers turn it into a source. Cheap to copy; every change makes a new plan.
@@ -38,7 +43,9 @@ class shard_plan {
 public:
     using plan_type = void;  // may stand at the head of a chain, see core/stage.hpp
 
-    explicit shard_plan(shard_names names, shard_list_options const& o = {}) : names_(std::move(names)), samples_per_epoch_(o.samples_per_epoch), repeat_(o.repeat) {
+    explicit shard_plan(shard_names names, shard_list_options const& o = {})
+        : names_(std::move(names)), samples_per_epoch_(o.samples_per_epoch), repeat_(o.repeat) {
+        choose(o);
         if (o.repeat == 0) refuse("repeat must be >= 1, got 0", "leave it out to read the data once per epoch");
         if (o.samples_per_epoch != 0 && o.repeat != 1) refuse(message("samples_per_epoch and repeat both say how long an epoch is, got ", o.samples_per_epoch, " and ", o.repeat), "give one of them");
         if (o.samples_per_shard != 0 && !o.counts.empty()) refuse("samples_per_shard and counts both say how many samples a shard holds", "give one of them");
@@ -51,11 +58,25 @@ public:
 
     /// Whether the number of samples of each shard is known; count, first_id and samples are only to be asked then.
     bool counted() const { return first_ids_ != nullptr; }
+    /// Samples in the shard, whatever part they belong to.
     std::uint64_t count(std::size_t shard) const { return (*first_ids_)[shard + 1] - (*first_ids_)[shard]; }
     std::uint64_t first_id(std::size_t shard) const { return (*first_ids_)[shard]; }
-    std::uint64_t samples() const { return first_ids_->back(); }
-    /// first_id of every shard, and behind them the number of samples.
-    std::shared_ptr<std::vector<std::uint64_t> const> const& first_ids() const { return first_ids_; }
+
+    /// Which samples this plan reads. Those are counted by samples, by chosen, for one shard, and by slots: how many lie before each shard, and in all.
+    sample_choice const& choice() const { return choice_; }
+    std::uint64_t samples() const { return slots_->back(); }
+    std::uint64_t chosen(std::size_t shard) const { return (*slots_)[shard + 1] - (*slots_)[shard]; }
+    std::shared_ptr<std::vector<std::uint64_t> const> const& slots() const { return slots_; }
+    /// Where the samples that are read lie in the shard.
+    chosen_samples chosen_of(std::size_t shard) const {
+        return chosen_samples(choice_, choice_.which() == penstock::part::all ? 0 : sample_choice::key(names_[shard]), count(shard));
+    }
+    /// "all samples", or for example "the val part (hold_out 0.05)".
+    std::string chosen_text() const { return text_of(choice_); }
+    static std::string text_of(sample_choice const& c) {
+        if (c.which() == penstock::part::all) return "all samples";
+        return message("the ", c.which() == penstock::part::val ? "val" : "train", " part (hold_out ", static_cast<double>(c.held()) / static_cast<double>(sample_choice::whole), ')');
+    }
 
     /// This plan with these numbers of samples, one per shard.
     shard_plan with_counts(std::span<std::uint64_t const> counts) const {
@@ -69,7 +90,11 @@ public:
             ids->push_back(sum += n);
         }
         auto plan = *this;
-        plan.first_ids_ = std::move(ids);
+        plan.first_ids_ = plan.slots_ = ids;
+        if (choice_.which() == penstock::part::all) return plan;
+        auto slots = std::make_shared<std::vector<std::uint64_t>>(counts.size() + 1);
+        for (std::size_t i = 0; i != counts.size(); ++i) (*slots)[i + 1] = (*slots)[i] + choice_.count(sample_choice::key(names_[i]), counts[i]);
+        plan.slots_ = std::move(slots);
         return plan;
     }
 
@@ -90,6 +115,8 @@ public:
         return plan;
     }
 
+    /// Whether an epoch is something else than one pass.
+    bool has_window() const { return samples_per_epoch_ != 0 || repeat_ != 1; }
     /// Samples in an epoch, over all ranks.
     std::uint64_t epoch_samples() const {
         if (samples_per_epoch_ != 0) return samples_per_epoch_;
@@ -121,12 +148,22 @@ public:
     }
 
 private:
+    void choose(shard_list_options const& o) {
+        if (o.part == penstock::part::all) {
+            if (o.hold_out != 0) refuse(message("hold_out is ", o.hold_out, ", and part is all"), "say .part = part::train or part::val as well");
+            return;
+        }
+        auto const held = o.hold_out > 0 && o.hold_out < 1 ? static_cast<std::uint64_t>(o.hold_out * static_cast<double>(sample_choice::whole) + 0.5) : 0;
+        if (held == 0 || held == sample_choice::whole) refuse(message("hold_out must be > 0 and < 1, got ", o.hold_out), "it is the share of the samples that part::val has; 0.05 are 5 %");
+        choice_ = sample_choice(o.part, held);
+    }
     [[noreturn]] void refuse(std::string_view rule, std::string_view hint) const {
         throw config_error(message("shard_list(", names_.shown(), "): ", rule, "\n  HINT: ", hint));
     }
 
     shard_names names_;
-    std::shared_ptr<std::vector<std::uint64_t> const> first_ids_;
+    std::shared_ptr<std::vector<std::uint64_t> const> first_ids_, slots_;  // one vector where all samples are read
+    sample_choice choice_;
     std::optional<world> world_;
     std::uint64_t samples_per_epoch_ = 0, repeat_ = 1;
     bool shuffled_ = false;

@@ -86,6 +86,7 @@ def main(directory):
     case("doctor_healthy", 0, "doctor", "healthy/train-{000..009}.tar", "--world", "8", "--batch", "8")
     case("doctor_few_shards", 0, "doctor", "healthy/train-{000..001}.tar", "--world=4", "--batch=16", "--workers=2")
     case("doctor_even", 0, "doctor", "healthy/train-000.tar", "--world", "1", "--batch", "30")
+    case("doctor_plan", 0, "doctor", "healthy/train-{000..009}.tar", "--world", "3", "--plan")
 
     # every way to be broken that a header shows
     data_set(root / "broken", [40] * 8)

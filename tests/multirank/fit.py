@@ -160,14 +160,28 @@ def elastic():
         fail(f"epoch 0 must deliver every sample once, got {len(delivered)} deliveries of {len(set(delivered))} samples")
     print(f"3, 2 and 4 ranks delivered {len(delivered)} samples, each once")
 
-    # another chain: the position in the pipeline means nothing to it, the ledger does; other data is refused by name
+
+def changed():
+    """What changed since a checkpoint in mid-epoch is named, with what can still be done; the ledger goes on with another chain, every sample once."""
+    make_data()
     code, out, _ = train("other", "--kill-at", SAVE_EVERY + 3, "--kill-rank", 0)
-    code, out, _ = train("other", "--resume", "--window", 50)
-    if code == 0 or "resume::ledger" not in out:
-        fail("another chain must be refused with a hint at the ledger", out)
-    code, out, _ = train("other", "--resume-ledger", "--window", 50)
-    if code != 0:
+    if code == 0 or newest("other")[:2] != (SAVE_EVERY, 0):
+        fail("the checkpoint must lie in the middle of epoch 0", out)
+    ends_with(*train("other", "--resume", "--window", 50), r"shuffle: saved with a window of 100, this one has 50", r"HINT.*resume::ledger")
+    ends_with(*train("other", "--resume", "--batch", 6), r"batch\(6\) was saved as batch\(4\)", r"HINT.*resume::ledger")
+    keep = contents(f"{DATA}/part-3.tar")
+    for how in ("--resume", "--resume-ledger"):  # positions of another order, or of other data, are no use to either
+        ends_with(*train("other", how, "--seed", 4), r"was saved with \.seed 3, this run has 4\n  HINT: use that seed")
+        shutil.copy(f"{DATA}/part-1.tar", f"{DATA}/part-3.tar")  # 5 samples instead of 48
+        ends_with(*train("other", how), r"was saved with the data .*samples=600.*, this run has .*samples=557", r"HINT: the shards, their order or their numbers of samples changed: restore them")
+        with open(f"{DATA}/part-3.tar", "wb") as f:
+            f.write(keep)
+    code, out, _ = train("other", "--resume-ledger", "--window", 50, "--batch", 6)
+    if code != 0 or "divided anew" not in out:
         fail("the ledger must go on with another chain", out)
+    every = sorted(i for r in range(2) for line in steps("other", r).values() if " epoch=0 " in line for i in map(int, re.findall(r"(\d+),", line.split("ids=")[1])))
+    if every != list(range(600)):
+        fail(f"epoch 0 must deliver every sample once, got {len(every)} deliveries of {len(set(every))} samples", out)
 
 
 def ends_with(code, out, seconds, *words, within=30):
@@ -277,7 +291,7 @@ def full_disk():
 
 
 try:
-    {"resume2": lambda: resume(2, -1), "resume3": lambda: resume(3, 1), "resume4": lambda: resume(4, 0), "elastic": elastic, "sigterm": sigterm, "bad_input": bad_input,
+    {"resume2": lambda: resume(2, -1), "resume3": lambda: resume(3, 1), "resume4": lambda: resume(4, 0), "elastic": elastic, "changed": changed, "sigterm": sigterm, "bad_input": bad_input,
      "more_ranks_than_samples": more_ranks_than_samples, "empty_shard": empty_shard, "full_disk": full_disk}[CASE]()
 finally:
     shutil.rmtree(FOLDER, ignore_errors=True)

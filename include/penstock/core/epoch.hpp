@@ -14,18 +14,21 @@ class ledger;
 ///
 /// A random stage uses `key` and passes `child("its name")` upstream; a fan-in passes `branch(name)`; every other stage passes the
 /// epoch on as it is, so inserting one changes no random number. The key belongs to (seed, path); `index` goes into the counter.
+/// Sources over shards order themselves by `line`, which belongs to (seed, branches) alone: a position of the line is the same sample
+/// whatever stages follow, so a ledger goes on with another chain.
 struct epoch {
     std::uint64_t seed = 0;
     std::uint64_t index = 0;
     std::uint64_t key = mix64(0);
+    std::uint64_t line = mix64(0);
     ledger const* used = nullptr;      ///< of the sources below: what is not to be delivered again; looked at during reset alone
     std::uint32_t* claims = nullptr;   ///< counts the sources below that do so
 
-    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed)}; }
+    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed), mix64(seed)}; }
 
-    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), used, claims}; }
+    constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), line, used, claims}; }
     /// Without the ledger: what may be kept beyond the reset.
-    constexpr epoch plain() const { return {seed, index, key}; }
+    constexpr epoch plain() const { return {seed, index, key, line}; }
     epoch branch(std::string_view name) const;  // in ledger.hpp
 
     friend bool operator==(epoch const&, epoch const&) = default;

@@ -85,7 +85,9 @@ private:
     std::vector<std::pair<std::string, ledger>> branches_;
 };
 
-inline epoch epoch::branch(std::string_view name) const { return {seed, index, child_key(child_key(key, "branch"), name), used ? &used->branch(name) : nullptr, claims}; }
+inline epoch epoch::branch(std::string_view name) const {
+    return {seed, index, child_key(child_key(key, "branch"), name), child_key(child_key(line, "branch"), name), used ? &used->branch(name) : nullptr, claims};
+}
 
 /// For reset(e) of a source that knows positions: those of `window` that are still to be delivered.
 inline std::vector<interval> still_to_deliver(epoch const& e, interval window) {

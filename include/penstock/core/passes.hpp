@@ -78,7 +78,7 @@ public:
     bool reset(Branches& in, epoch e) {
         if (restarts())
             refuse_recut(e, stage_, "choose stop_rule::all", "starts its sources again, so that they stand in different passes");
-        bool const edge = restarts() && ready_ && e.seed == epoch_.seed && e.key == epoch_.key && e.index == epoch_.index + 1;
+        bool const edge = restarts() && ready_ && e.seed == epoch_.seed && e.key == epoch_.key && e.line == epoch_.line && e.index == epoch_.index + 1;
         epoch_ = e.plain();  // the ledger lives during the reset alone
         for (std::size_t i = 0; i != at_.size(); ++i) {
             if (!edge || at_[i].over) {
@@ -181,12 +181,12 @@ public:
         return all;
     }
 
-    void save(state_writer::record head) const { head.put("stop", static_cast<std::uint64_t>(rule_)).put("sources", at_.size()).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key).put("ready", ready_); }
+    void save(state_writer::record head) const { head.put("stop", static_cast<std::uint64_t>(rule_)).put("sources", at_.size()).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key).put("line", epoch_.line).put("ready", ready_); }
     void load(state_reader::record const& head) {
         if (head.get("stop") != static_cast<std::uint64_t>(rule_) || head.get("sources") != at_.size())
             throw state_error(message("load: ", stage_, ": saved over ", head.get("sources"), " sources with stop rule number ", head.get("stop"), ", this one has ", at_.size(), " and number ",
                                       static_cast<int>(rule_), "\n  HINT: build it with the sources and options that were saved"));
-        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
+        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key"), head.get("line")};
         ready_ = head.get("ready") != 0;
         ended_ = 0;
     }

@@ -107,7 +107,7 @@ public:
         requires resumable<S>
     {
         if (peeked_ && !read_) throw state_error("save: an item was pulled by a comparison and not read yet\n  HINT: read it (*it), or save before the loop looks for the next item");
-        w.stage("pipeline", 1).put("started", started_).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key);
+        w.stage("pipeline", 1).put("started", started_).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key).put("line", epoch_.line);
         if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.save(w); });
         source_.save(w);
     }
@@ -133,7 +133,7 @@ public:
         auto const head = r.stage("pipeline", 1);
         drop_peeked();
         direct_ = started_ = false;  // after a load that throws the epoch begins again
-        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key")};
+        epoch_ = {head.get("seed"), head.get("epoch"), head.get("key"), head.get("line")};
         bool const started = head.get("started") != 0;
         if constexpr (resettable<S>)
             if (started || used || steered<S>) {  // steered: no thread works on the stages while their controls are set

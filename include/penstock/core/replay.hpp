@@ -176,16 +176,19 @@ public:
             throw state_error(message("load: ", stage_, ".replay: cannot pull from ", pulls_, " to ", upto_, " and hold ", expected_.count, "\n  HINT: the state is damaged; use an older checkpoint"));
     }
 
-    /// Pulls again: keep(number, item) for every pull that wanted(number) and did not fail; the others are discarded.
+    /// Pulls again: keep(number, item) for every pull that wanted(number) and did not fail; the others are discarded, unmade unless they failed.
     template <class Wanted, class Keep>
     void repeat(S& up, Wanted wanted, Keep keep)
         requires resumable<S>
     {
         tally seen;
+        auto const last_listed = errors_.empty() ? 0 : errors_.back();
         while (pulls_ != upto_) {
             auto const number = pulls_;
             auto const listed = std::binary_search(errors_.begin(), errors_.end(), number);
-            bool const make = wanted(number);
+            bool const held = wanted(number);
+            // What failed is tried again although nothing of it is held: a source gives the positions it lost to the item behind, which may be.
+            bool const make = held || listed || (error_count_ > listed_errors && number > last_listed);
             std::optional<item_type> item;
             bool got = true;
             try {
@@ -204,6 +207,7 @@ public:
             if (!got) throw state_error(message(at(number), "the data ends here, but ", upto_, " pulls had been made when the state was saved", hint));
             if (!make) continue;
             if (listed) throw state_error(message(at(number), "it failed when the state was saved, and delivers ", name(*item), " now", hint));
+            if (!held) continue;
             seen.add(*item);
             keep(number, std::move(*item));
         }

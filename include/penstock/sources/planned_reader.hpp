@@ -74,7 +74,7 @@ public:
     }
 
     void reset(epoch e) {
-        key_ = e.key;
+        key_ = e.line;
         epoch_ = e.index;
         close();
         lost_ = {};

@@ -51,7 +51,7 @@ public:
             if (remainder_ == remainder::drop) return short_of(number);
             if (now_.empty() && !number) return std::nullopt;
         }
-        if (ended_) now_.cover.add(penstock::trailing(this->up));
+        if (ended_ && (!number || emitted_ + 1 == *number)) now_.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again after a load would give it again
         ++emitted_;
         first_ = replay_.pulls();
         if constexpr (copies)

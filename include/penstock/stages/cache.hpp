@@ -92,7 +92,7 @@ public:
             if (filled_from_ && filled_from_->first == e.seed && filled_from_->second == e.key) return;
             forget();
             filled_from_.emplace(e.seed, e.key);
-            this->up.reset({e.seed, 0, e.key});
+            this->up.reset({e.seed, 0, e.key, e.line});
             replay_.reset();
         }
     }

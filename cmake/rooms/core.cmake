@@ -5,6 +5,7 @@ penstock_room(core HEADERS
   core/batch_type.hpp
   core/blame.hpp
   core/blob.hpp
+  core/clock.hpp
   core/control.hpp
   core/cover.hpp
   core/describe.hpp

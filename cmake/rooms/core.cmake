@@ -27,6 +27,7 @@ penstock_room(core HEADERS
   core/probe.hpp
   core/random.hpp
   core/range_access.hpp
+  core/recut.hpp
   core/replay.hpp
   core/source.hpp
   core/stage.hpp

@@ -4,6 +4,7 @@ find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
   penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
     concurrency/executor.hpp
+    concurrency/hand_over.hpp
     concurrency/map_window.hpp
     concurrency/parallel_map.hpp
     concurrency/prefetch.hpp

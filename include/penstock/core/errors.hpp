@@ -20,7 +20,6 @@ namespace detail {
 /// Appends what a stream would print. Without <sstream>, which costs a tenth of a second in every file that includes any of our headers.
 inline void append_text(std::string& out, std::string_view text) { out += text; }
 inline void append_text(std::string& out, char c) { out += c; }
-inline void append_text(std::string& out, bool b) { out += b ? '1' : '0'; }
 inline void append_text(std::string& out, std::signed_integral auto n) { out += std::to_string(static_cast<long long>(n)); }
 inline void append_text(std::string& out, std::unsigned_integral auto n) { out += std::to_string(static_cast<unsigned long long>(n)); }
 inline void append_text(std::string& out, std::floating_point auto x) {

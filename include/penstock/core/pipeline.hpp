@@ -266,7 +266,7 @@ private:
         if (!peeked_) {
             start();
             direct_ = false;
-            peeked_ = source_.next();
+            if (auto item = source_.next()) peeked_.emplace(std::move(*item));  // from its value: a copy of a small optional reads in one piece what was written in two, and stalls
         }
         return peeked_.has_value();
     }

@@ -1,13 +1,14 @@
 // Implements: detail::read_ahead, a source pulled by a task of an executor into a ring: what prefetch and to_device are made of.
 #pragma once
 
-#include <penstock/concurrency/executor.hpp>   // defines: executor, executor::task
-#include <penstock/concurrency/hand_over.hpp>  // defines: hand_over
-#include <penstock/core/epoch_traits.hpp>     // defines: same_every_epoch, goes_on
-#include <penstock/core/replay.hpp>           // defines: replay
-#include <penstock/core/source.hpp>           // defines: source and its optional members, attach
-#include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
-#include <penstock/core/world_bounds.hpp>     // defines: world_min
+#include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task
+#include <penstock/concurrency/hand_over.hpp>    // defines: hand_over
+#include <penstock/concurrency/linked_stop.hpp>  // defines: linked_stop
+#include <penstock/concurrency/said_before.hpp>  // defines: said_before, hinted, planned
+#include <penstock/core/clock.hpp>               // defines: monotonic_ns
+#include <penstock/core/replay.hpp>              // defines: replay
+#include <penstock/core/source.hpp>              // defines: source and its optional members, attach
+#include <penstock/core/stats.hpp>               // defines: stage_stats, stats_report, collect_stats
 
 #include <algorithm>
 #include <atomic>
@@ -15,14 +16,12 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace penstock::detail {
 
@@ -40,7 +39,6 @@ namespace penstock::detail {
 /// turn lets it get ahead for a moment.
 template <source S>
 class read_ahead final : executor::task {
-    using clock = std::chrono::steady_clock;
     static constexpr int spins_to_get_ahead = 32;
     static constexpr std::uint64_t timed = 8;
     static constexpr auto a_moment = std::chrono::milliseconds(1);
@@ -51,12 +49,12 @@ public:
     read_ahead(std::string name, S input, std::size_t items, executor* pool)
         : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), half_(items / 2),
           chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_) {
-        penstock::attach(up_, stop_reads_.get_token());
+        penstock::attach(up_, stop_reads_.token());
     }
     read_ahead(read_ahead const&) = delete;
     ~read_ahead() {
         stop_turns();
-        stop_reads_.request_stop();  // a read that waits for something outside ends with an error that nobody sees
+        stop_reads_.request();  // a read that waits for something outside ends with an error that nobody sees
         join();
     }
 
@@ -64,7 +62,10 @@ public:
         if (!ring_.ready() && !wait_for()) return std::nullopt;
         auto item = ring_.take();
         if (ring_.tell_due()) give_room();
-        if (!item) throw_failure();
+        if (!item) {
+            ++errors_;
+            std::rethrow_exception(ring_.failure());
+        }
         ++items_;
         return item;
     }
@@ -109,7 +110,7 @@ public:
         requires hinted<S>
     {
         if (!started_) return up_.hint();
-        auto h = hint_;
+        auto h = said_.hint;
         auto const done = items_ - items_before_, failed = errors_ - errors_before_;
         h.lower -= (std::min)(h.lower, done + failed);  // a failure may or may not have cost an item
         if (h.upper) *h.upper -= (std::min)(*h.upper, done);
@@ -119,15 +120,15 @@ public:
     std::optional<std::uint64_t> world_max() const
         requires planned<S>
     {
-        return started_ ? world_max_ : up_.world_max();
+        return started_ ? said_.world_max : up_.world_max();
     }
     std::optional<std::uint64_t> world_min() const
         requires planned<S>
     {
-        return started_ ? world_min_ : penstock::world_min(up_);
+        return started_ ? said_.world_min : penstock::world_min(up_);
     }
-    bool same_every_epoch() const { return steady_; }
-    bool goes_on() const { return goes_on_; }
+    bool same_every_epoch() const { return said_.same_every_epoch; }
+    bool goes_on() const { return said_.goes_on; }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>
@@ -135,10 +136,8 @@ public:
         stop_turns();
         join();
         stop_ = false;
-        on_stop_.reset();
-        stop_reads_ = std::stop_source();
-        up_.attach(stop_reads_.get_token());
-        on_stop_.emplace(std::move(token), request{&stop_reads_});
+        stop_reads_.link(std::move(token));
+        up_.attach(stop_reads_.token());
     }
     /// After the end, when no turn will touch the source again.
     cover trailing() {
@@ -163,26 +162,19 @@ public:
     }
 
 private:
-    struct request {
-        std::stop_source* source;
-        void operator()() const { source->request_stop(); }
-    };
-
     // ---- the turn ----
 
-    void run() noexcept override {
-        while (work()) {}
-    }
+    void run() noexcept override { while (work()) {} }
 
     /// Makes a few items. True if there is more to do and the turn is still the caller's: nobody else waits for his thread.
     bool work() noexcept {
-        auto const from = clock::now();
+        auto const from = monotonic_ns();
         for (auto left = chunk_; left != 0 && !stop_.load(std::memory_order_relaxed) && room(); --left) make_one();
-        auto const to = clock::now();
-        busy_ns_.fetch_add(ns(to - from), std::memory_order_relaxed);
+        auto const to = monotonic_ns();
+        busy_ns_.fetch_add(to - from, std::memory_order_relaxed);
 
         std::lock_guard const hold(lock_);  // until the end: whoever sees busy_ fall under the lock knows that this turn is out
-        if (to - told_at_ > std::chrono::milliseconds(100)) {
+        if (to - told_at_ > 100'000'000) {
             told_at_ = to;
             tell();
         }
@@ -237,17 +229,13 @@ private:
         released_ = taken;
         replay_.release(position_before_ + taken);
     }
-    [[noreturn]] void throw_failure() {
-        ++errors_;
-        std::rethrow_exception(ring_.failure());
-    }
     bool over() const { return ended_ && ring_.made() == ring_.taken(); }
     /// Tells the turn what was taken. If half of the ring is empty and no turn is asked for, asks for one.
     void give_room() {
         ring_.tell();  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
         if (ring_.taken() - released_ >= every_) release(ring_.taken());
         if (busy_ || ended_.load(std::memory_order_relaxed) || ring_.made() - ring_.taken() > half_ || busy_.exchange(true)) return;
-        wait_out_ns_ += since(filled_);
+        wait_out_ns_ += monotonic_ns() - filled_;
         pool_->post(*this);
     }
     /// Waits until the next item is there; false at the end. Reads the clock when a thread is waited for, and for one in `timed` items made here.
@@ -256,19 +244,19 @@ private:
         start();
         ring_.tell();
         bool const timing = waits_++ % timed == 0;
-        auto const from = timing ? clock::now() : clock::time_point{};
+        auto const from = timing ? monotonic_ns() : 0;
         auto const there = [&] { return ring_.look() || ended_; };
         while (!there()) {
             if (!busy_.exchange(true) || pool_->take_back(*this)) make_here();
             else if (!pool_->run_one()) {
-                auto const parked = clock::now();
+                auto const parked = monotonic_ns();
                 park(there);
-                wait_in_ns_ += since(parked);
+                wait_in_ns_ += monotonic_ns() - parked;
                 return ring_.look();
             }
         }
         if (timing) {
-            auto const took = since(from);
+            auto const took = monotonic_ns() - from;
             wait_in_ns_ += timed * took;
             busy_ns_.fetch_add(timed * took, std::memory_order_relaxed);
         }
@@ -303,8 +291,7 @@ private:
         if (started_) return;
         if (!pool_) pool_ = &executor::process();
         ring_.open();
-        if constexpr (hinted<S>) hint_ = up_.hint();
-        if constexpr (planned<S>) world_max_ = up_.world_max(), world_min_ = penstock::world_min(up_);
+        said_.hear(up_);
         items_before_ = items_;
         errors_before_ = errors_;
         started_ = true;
@@ -331,17 +318,13 @@ private:
         replay_.reset();
     }
 
-    static std::uint64_t ns(clock::duration d) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()); }
-    static std::uint64_t since(clock::time_point t) { return ns(clock::now() - t); }
-
     S up_;
     std::string name_;
     std::size_t half_, chunk_;
     std::uint64_t every_;  // pulls from one snapshot of the source to the next
     executor* pool_;
     hand_over<item_type> ring_;
-    std::stop_source stop_reads_;
-    std::optional<std::stop_callback<request>> on_stop_;  // after what it stops
+    linked_stop stop_reads_;
     mutable replay<S, std::mutex> replay_;                // release() changes no answer
 
     // of the consumer
@@ -349,9 +332,7 @@ private:
     std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0, waits_ = 0;
-    size_hint hint_{};  // these three: before the first turn
-    std::optional<std::uint64_t> world_max_{}, world_min_{};
-    bool const steady_ = penstock::same_every_epoch(up_), goes_on_ = penstock::goes_on(up_);
+    said_before<S> said_{up_};  // and the epoch before its first turn
 
     // of both
     alignas(64) std::atomic<bool> busy_{false};  // these four are written rarely and read by both per item
@@ -361,7 +342,7 @@ private:
     alignas(64) std::atomic<std::uint64_t> busy_ns_{0};
     mutable std::mutex lock_;  // orders the end of a turn, parking and stopping
     std::condition_variable changed_;
-    clock::time_point filled_{}, told_at_{};  // written under the lock or while no turn is asked for
+    std::uint64_t filled_ = 0, told_at_ = 0;  // written under the lock or while no turn is asked for
     stats_report told_;                       // what the stages before said last; under the lock
 };
 

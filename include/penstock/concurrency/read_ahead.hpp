@@ -174,10 +174,7 @@ private:
         busy_ns_.fetch_add(to - from, std::memory_order_relaxed);
 
         std::lock_guard const hold(lock_);  // until the end: whoever sees busy_ fall under the lock knows that this turn is out
-        if (to - told_at_ > 100'000'000) {
-            told_at_ = to;
-            tell();
-        }
+        tell(to);
         filled_ = to;
         return turn_over(pool_->wanted());
     }
@@ -214,7 +211,10 @@ private:
         waiting_ = false;
         changed_.notify_one();
     }
-    void tell() noexcept {
+    /// Now and then, under the lock.
+    void tell(std::uint64_t now) noexcept {
+        if (now - told_at_ <= 100'000'000) return;
+        told_at_ = now;
         try {
             told_.clear();
             collect_stats(up_, told_);
@@ -238,16 +238,16 @@ private:
         wait_out_ns_ += monotonic_ns() - filled_;
         pool_->post(*this);
     }
-    /// Waits until the next item is there; false at the end. Reads the clock when a thread is waited for, and for one in `timed` items made here.
+    /// Waits until the next item is there; false at the end. Of quick items made here one in `timed` is timed, for all of them.
     bool wait_for() {
         if (ended_.load(std::memory_order_acquire)) return ring_.look();
         start();
         ring_.tell();
-        bool const timing = waits_++ % timed == 0;
+        bool const timing = !quick_ || waits_++ % timed == 0;
         auto const from = timing ? monotonic_ns() : 0;
         auto const there = [&] { return ring_.look() || ended_; };
         while (!there()) {
-            if (!busy_.exchange(true) || pool_->take_back(*this)) make_here();
+            if (!busy_.exchange(true) || pool_->take_back(*this)) make_here(timing);
             else if (!pool_->run_one()) {
                 auto const parked = monotonic_ns();
                 park(there);
@@ -256,16 +256,17 @@ private:
             }
         }
         if (timing) {
-            auto const took = monotonic_ns() - from;
-            wait_in_ns_ += timed * took;
-            busy_ns_.fetch_add(timed * took, std::memory_order_relaxed);
+            auto const took = monotonic_ns() - from, all = std::exchange(quick_, took < 1000) && quick_ ? timed * took : took;
+            wait_in_ns_ += all;
+            busy_ns_.fetch_add(all, std::memory_order_relaxed);
         }
         return ring_.look();
     }
     /// The turn is ours: one item of it, no more, as the next one may take long, or never come.
-    void make_here() noexcept {
+    void make_here(bool timing) noexcept {
         if (!stop_.load(std::memory_order_relaxed) && room()) make_one();
         std::lock_guard const hold(lock_);
+        if (timing) tell(monotonic_ns());
         (void)turn_over(true);
     }
     /// A thread is in the middle of our turn: it will make an item, or find the end.
@@ -296,9 +297,8 @@ private:
         errors_before_ = errors_;
         started_ = true;
     }
-    /// No turn asks for another one after this. Under the lock, because a turn decides that under it.
     void stop_turns() noexcept {
-        std::lock_guard const hold(lock_);
+        std::lock_guard const hold(lock_);  // a turn decides under it whether to ask for another one
         stop_ = true;
     }
     /// Returns when no turn is queued or running.
@@ -332,6 +332,7 @@ private:
     std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0, waits_ = 0;
+    bool quick_ = false;  // the item made here that was timed last
     said_before<S> said_{up_};  // and the epoch before its first turn
 
     // of both

@@ -3,10 +3,15 @@ find_package(Threads REQUIRED QUIET)
 find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
   penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
+    concurrency/chunk_board.hpp
     concurrency/executor.hpp
+    concurrency/hand_over.hpp
+    concurrency/linked_stop.hpp
     concurrency/map_window.hpp
+    concurrency/offset_bits.hpp
     concurrency/parallel_map.hpp
     concurrency/prefetch.hpp
     concurrency/read_ahead.hpp
+    concurrency/said_before.hpp
   )
 endif()

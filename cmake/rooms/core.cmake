@@ -5,6 +5,7 @@ penstock_room(core HEADERS
   core/batch_type.hpp
   core/blame.hpp
   core/blob.hpp
+  core/clock.hpp
   core/control.hpp
   core/cover.hpp
   core/describe.hpp
@@ -26,6 +27,7 @@ penstock_room(core HEADERS
   core/probe.hpp
   core/random.hpp
   core/range_access.hpp
+  core/recut.hpp
   core/replay.hpp
   core/source.hpp
   core/stage.hpp

@@ -1,5 +1,6 @@
 #include <penstock/core/any_pipeline.hpp>
 
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>

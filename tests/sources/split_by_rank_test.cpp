@@ -1,4 +1,6 @@
 #include <penstock/sources/split_by_rank.hpp>
+
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/shard_list.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/sources/shuffle_shards.hpp>

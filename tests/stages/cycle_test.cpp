@@ -1,6 +1,7 @@
 #include <penstock/stages/cycle.hpp>
 
 #include <penstock/core/any_pipeline.hpp>
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>

@@ -1,5 +1,6 @@
 #include <penstock/stages/scan.hpp>
 
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/collect.hpp>
 #include <support/battery.hpp>

@@ -1,5 +1,6 @@
 #include <penstock/stages/skip.hpp>
 
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>

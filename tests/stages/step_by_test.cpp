@@ -1,5 +1,6 @@
 #include <penstock/stages/step_by.hpp>
 
+#include <penstock/core/ledger.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
 #include <support/battery.hpp>

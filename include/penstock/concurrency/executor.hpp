@@ -204,7 +204,7 @@ private:
     void drain() {
         while (true) {
             task* t = nullptr;
-            for (int spin = 0; !wanted() && spin != detail::spins_before_sleep; ++spin) detail::spin_pause();
+            linger();
             {
                 std::lock_guard const hold(lock_);
                 t = first_;
@@ -216,6 +216,19 @@ private:
             }
             t->run();
         }
+    }
+    /// Spins until a task is queued, as long as that has paid lately: where who posts shares our core, or takes his time, it never does.
+    void linger() noexcept {
+        auto const spins = patience_.load(std::memory_order_relaxed);
+        bool const again = asked_.fetch_add(1, std::memory_order_relaxed) % 64 == 0;  // that may have changed
+        for (int spin = 0, most = again ? detail::spins_before_sleep : spins; spin != most; ++spin) {
+            if (wanted()) {
+                if (spin > spins / 2) patience_.store(detail::spins_before_sleep, std::memory_order_relaxed);
+                return;
+            }
+            detail::spin_pause();
+        }
+        if (!wanted()) patience_.store(spins / 2, std::memory_order_relaxed);
     }
 
     void link(task& t) {
@@ -237,6 +250,8 @@ private:
     task* first_ = nullptr;
     task* last_ = nullptr;
     std::atomic<unsigned> queued_{0};  // length of the queue; written under the lock, a guess to who reads it without
+    std::atomic<int> patience_{detail::spins_before_sleep};  // how long to linger; races cost a spin
+    std::atomic<unsigned> asked_{0};
     unsigned awake_ = 0;  // threads of the pool that were told to drain the queue and have not seen it empty yet
     unsigned threads_;
     spares spares_;  // before the pool: what is left in the pool is given back when it goes

@@ -1,13 +1,16 @@
 // Implements: detail::map_window, a window of items that several threads work on and one consumer takes out: what parallel_map is made of.
 #pragma once
 
-#include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task, spin_pause
-#include <penstock/core/blame.hpp>            // defines: blame
-#include <penstock/core/epoch_traits.hpp>     // defines: same_every_epoch, goes_on
-#include <penstock/core/keyed.hpp>            // defines: is_keyed, value_of, rewrap
-#include <penstock/core/replay.hpp>           // defines: replay
-#include <penstock/core/source.hpp>           // defines: source and its optional members
-#include <penstock/core/stats.hpp>            // defines: stats_report, collect_stats
+#include <penstock/concurrency/chunk_board.hpp>  // defines: chunk_board
+#include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task, spin_pause
+#include <penstock/concurrency/offset_bits.hpp>  // defines: offset_bits
+#include <penstock/core/blame.hpp>               // defines: blame
+#include <penstock/core/clock.hpp>               // defines: monotonic_ns
+#include <penstock/core/epoch_traits.hpp>        // defines: same_every_epoch, goes_on
+#include <penstock/core/keyed.hpp>               // defines: is_keyed, value_of, rewrap
+#include <penstock/core/replay.hpp>              // defines: replay
+#include <penstock/core/source.hpp>              // defines: source and its optional members
+#include <penstock/core/stats.hpp>               // defines: stats_report, collect_stats
 
 #include <algorithm>
 #include <atomic>
@@ -17,10 +20,8 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -33,12 +34,10 @@ namespace penstock::detail {
 /// and works it off: helpers, which are leaf tasks of the executor and never wait, and the consumer while his item is not ready. So he never waits for a
 /// queued task, but only for a thread that is inside f, and everything ends on an executor of one thread, or with all its threads busy.
 ///
-/// A chunk and its cells belong to the consumer until `published_` passes it, then to who claims it, and to the consumer again once it is `done`.
-/// Cells are found by the number of their pull, chunks by their own, both modulo the window. A chunk holds about `chunk_ns` of work, so that threads
+/// A chunk and its cells have one owner at a time: see chunk_board. Cells are found by the number of their pull, modulo the window. A chunk holds about `chunk_ns` of work, so that threads
 /// meet rarely, and helpers are woken only for more work than waking costs: a trivial f runs on the consumer.
 template <source S, class F>
 class map_window {
-    using clock = std::chrono::steady_clock;
     using input = typename S::item_type;
     static constexpr std::uint64_t chunk_ns = 100'000, worth_waking_ns = 10'000;
 
@@ -73,7 +72,7 @@ public:
     }
     /// Passes over items that f was not asked about yet without asking it.
     bool discard() {
-        if (now_ || head_ != published_.load(std::memory_order_relaxed) || !passed_.empty()) return next().has_value();
+        if (now_ || !board_.empty() || !passed_.empty()) return next().has_value();
         if (ended_) return false;
         replay_.release(replay_.pulls());
         ended_ = !replay_.pull(up_).has_value();
@@ -92,27 +91,20 @@ public:
         replay_.release(oldest);
         replay_.save(w, up_, oldest);
         auto record = w.stage("parallel_map", 1);
-        std::vector<std::uint64_t> delivered((replay_.pulls() - oldest + 63) / 64);
-        for (auto at = oldest; at != replay_.pulls(); ++at) delivered[(at - oldest) / 64] |= std::uint64_t{1} << (at - oldest) % 64;
-        each_held([&](std::uint64_t at) { delivered[(at - oldest) / 64] &= ~(std::uint64_t{1} << (at - oldest) % 64); });
-        for (std::size_t i = 0; i != passed_.size(); ++i) {  // those a load brought back and nobody pulled yet
-            auto const k = passed_[i] - oldest;
-            if (k / 64 >= delivered.size()) delivered.resize(k / 64 + 1);
-            delivered[k / 64] |= std::uint64_t{1} << k % 64;
-        }
-        while (!delivered.empty() && delivered.back() == 0) delivered.pop_back();  // in order there are none
-        record.put("words", delivered.size());
-        for (std::size_t i = 0; i != delivered.size(); ++i) record.put("word" + std::to_string(i), delivered[i]);
+        offset_bits delivered;  // none, where they are taken in order
+        delivered.put_below(replay_.pulls() - oldest);
+        each_held([&](std::uint64_t at) { delivered.drop(at - oldest); });
+        for (auto const at : passed_) delivered.put(at - oldest);  // those a load brought back and nobody pulled yet
+        delivered.save(record);
     }
     void load(state_reader& r) {
         clear();
         replay_.load(r, up_);
         auto const record = r.stage("parallel_map", 1);
-        std::vector<std::uint64_t> words(static_cast<std::size_t>((std::min<std::uint64_t>)(record.get("words"), most_window / 64 + 1)));
-        for (std::size_t i = 0; i != words.size(); ++i) words[i] = record.get("word" + std::to_string(i));
+        offset_bits delivered;
+        delivered.load(record, most_window);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
-        for (std::uint64_t k = 0; k != 64 * words.size(); ++k)
-            if (words[k / 64] >> k % 64 & 1) passed_.push_back(replay_.pulls() + k);
+        delivered.each([&](std::uint64_t k) { passed_.push_back(replay_.pulls() + k); });
     }
     size_hint hint() const {
         auto h = up_.hint();
@@ -143,11 +135,7 @@ private:
         bool counted = false;  // in held_
         bool passed = false;   // delivered before the load that brought it back
     };
-    struct chunk {
-        std::uint64_t first = 0, count = 0, taken = 0;  // pulls; taken: those delivered
-        bool started = false;                           // the consumer is at it, or through
-        std::atomic<bool> done{false};
-    };
+    using chunk = chunk_board::chunk;
     struct helper final : executor::task {
         map_window* owner = nullptr;
         std::atomic<bool> out{false};  // queued or running
@@ -158,14 +146,12 @@ private:
     // ---- whoever has time ----
 
     bool work_one() noexcept {
-        auto number = claimed_.load(std::memory_order_relaxed);
-        do {
-            if (stop_ || number == published_) return false;  // published_ first read here: what it was stored after is seen
-        } while (!claimed_.compare_exchange_weak(number, number + 1));
-        auto& c = chunks_[number % window_];
-        auto const from = clock::now();
+        auto* const claimed = board_.claim(stop_);
+        if (!claimed) return false;
+        auto& c = *claimed;
+        auto const from = monotonic_ns();
         for (std::uint64_t i = 0; i != c.count && !stop_.load(std::memory_order_relaxed); ++i) make(cells_[(c.first + i) % window_]);
-        auto const took = ns(clock::now() - from);
+        auto const took = monotonic_ns() - from;
         busy_ns_.fetch_add(took, std::memory_order_relaxed);
         mean_ns_.store(average(mean_ns_.load(std::memory_order_relaxed), took / c.count), std::memory_order_relaxed);
         c.done = true;
@@ -192,8 +178,8 @@ private:
             while (work_one())
                 if (pool_->wanted()) return pool_->post(h);  // nothing of ours is touched after it
             std::lock_guard const hold(lock_);  // until the end: whoever sees `out` fall under the lock knows that we are out
-            h.out = false;                      // sequentially consistent, as published_: either we see the chunk, or the consumer sees that we are idle
-            if (stop_ || claimed_ == published_ || h.out.exchange(true)) return changed_.notify_all();
+            h.out = false;                      // sequentially consistent, as what publishes: either we see the chunk, or the consumer sees that we are idle
+            if (stop_ || board_.all_claimed() || h.out.exchange(true)) return changed_.notify_all();
         }
     }
 
@@ -202,50 +188,36 @@ private:
     /// Makes the next chunk `now_`; false at the end. Pulls while that is not ready, and at least as much as is taken once half of the window is free.
     bool advance() {
         start();
-        drop_finished();
-        auto const from = clock::now();
+        board_.close_finished();  // now_ is null: it was taken whole
+        replay_.release(oldest_held());
+        auto const from = monotonic_ns();
         if (2 * (replay_.pulls() - oldest_held()) < window_) pull_chunk();
         while (true) {
-            if (auto* c = ready()) {
+            if (auto* c = board_.ready(ordered_)) {
                 now_ = c;
                 c->started = true;
                 now_at_ = static_cast<std::size_t>(c->first % window_);
                 break;
             }
             if (pull_chunk()) continue;
-            if (head_ == published_.load(std::memory_order_relaxed)) return false;
+            if (board_.empty()) return false;
             if (!work_one() && !pool_->run_one()) park();
         }
-        wait_ns_ += ns(clock::now() - from);
+        wait_ns_ += monotonic_ns() - from;
         return true;
-    }
-    chunk* ready() {
-        auto const end = ordered_ ? (std::min)(head_ + 1, published_.load(std::memory_order_relaxed)) : published_.load(std::memory_order_relaxed);
-        for (auto number = head_; number != end; ++number)
-            if (auto& c = chunks_[number % window_]; !c.started && c.done.load(std::memory_order_acquire)) return &c;
-        return nullptr;
-    }
-    void drop_finished() {
-        while (head_ != published_.load(std::memory_order_relaxed) && chunks_[head_ % window_].started) ++head_;  // now_ is null: it was taken whole
-        replay_.release(oldest_held());
     }
     /// False if there is no room, or nothing left.
     bool pull_chunk() {
         if (ended_) return false;
-        auto const number = published_.load(std::memory_order_relaxed);
         auto const room = window_ - (replay_.pulls() - oldest_held());
         auto const wanted = (std::clamp<std::uint64_t>)(chunk_ns / (mean_ns_.load(std::memory_order_relaxed) + pull_ns_ + 1), 1, largest_);
-        if (room < wanted && head_ != number) return false;
-        auto& c = chunks_[number % window_];
-        c.first = replay_.pulls();
-        c.count = c.taken = 0;
-        c.started = false;
-        c.done.store(false, std::memory_order_relaxed);
-        auto const from = clock::now();
+        if (room < wanted && !board_.empty()) return false;
+        auto& c = board_.fresh(replay_.pulls());
+        auto const from = monotonic_ns();
         while (c.count != (std::min)(room, wanted) && pull_into(cells_[replay_.pulls() % window_])) ++c.count;
         if (c.count == 0) return false;
-        pull_ns_ = average(pull_ns_, ns(clock::now() - from) / c.count);
-        published_ = number + 1;
+        pull_ns_ = average(pull_ns_, (monotonic_ns() - from) / c.count);
+        board_.publish();
         wake_helper();
         return true;
     }
@@ -276,56 +248,49 @@ private:
     }
     /// Not for less work than the consumer can do while a thread wakes.
     void wake_helper() {
-        auto const waiting = published_.load(std::memory_order_relaxed) - claimed_;
-        auto const& last = chunks_[(published_.load(std::memory_order_relaxed) - 1) % window_];
-        if (waiting * last.count * mean_ns_.load(std::memory_order_relaxed) < worth_waking_ns) return;
+        if (board_.waiting() * board_.newest().count * mean_ns_.load(std::memory_order_relaxed) < worth_waking_ns) return;
         for (auto& h : helpers_)
             if (!h.out && !h.out.exchange(true)) return pool_->post(h);
     }
     /// Nothing is left to claim: other threads are inside f for us.
     void park() {
         for (int spin = 0; spin != spins_before_sleep; ++spin) {
-            if (ready()) return;
+            if (board_.ready(ordered_)) return;
             spin_pause();
         }
         std::unique_lock hold(lock_);
-        while (!ready()) {
+        while (!board_.ready(ordered_)) {
             waiting_ = true;
-            if (ready_now()) break;
+            if (board_.ready(ordered_, std::memory_order_seq_cst)) break;  // in the one order with waiting_
             changed_.wait(hold);
         }
         waiting_ = false;
     }
-    bool ready_now() {  // as ready(), but in the one order with waiting_
-        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number)
-            if (auto& c = chunks_[number % window_]; !c.started && (!ordered_ || number == head_) && c.done) return true;
-        return false;
-    }
     template <class Visit>
     void each_held(Visit visit) const {
-        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number) {
-            auto const& c = chunks_[number % window_];
-            if (c.started && &c != now_) continue;
+        board_.each(now_, [&](chunk const& c) {
             for (auto i = c.taken; i != c.count; ++i)
                 if (!cells_[(c.first + i) % window_].passed) visit(c.first + i);
-        }
+            return true;
+        });
     }
     std::uint64_t oldest_held() const {
-        for (auto number = head_; number != published_.load(std::memory_order_relaxed); ++number) {
-            auto const& c = chunks_[number % window_];
-            if (!c.started || &c == now_) return c.first + c.taken;
-        }
-        return replay_.pulls();
+        auto oldest = replay_.pulls();
+        board_.each(now_, [&](chunk const& c) {
+            oldest = c.first + c.taken;
+            return false;
+        });
+        return oldest;
     }
     void start() {
-        if (chunks_) return;
+        if (board_.opened()) return;
         if (!pool_) pool_ = &executor::process();
         if (threads_ == 0) threads_ = pool_->threads() + std::size_t{1};
         if (window_ == 0) window_ = 32 * threads_;
         largest_ = (std::clamp<std::uint64_t>)(window_ / (4 * threads_), 1, 64);
         for (std::size_t i = 1; i < (std::min<std::size_t>)(threads_, pool_->threads() + std::size_t{1}); ++i) helpers_.emplace_back().owner = this;
         cells_ = std::vector<cell>(window_);
-        chunks_ = std::make_unique<chunk[]>(window_);
+        board_.open(window_);
     }
     /// Returns when no helper is queued or inside; each ends after the item it is at.
     void stop_helpers() noexcept {
@@ -344,7 +309,7 @@ private:
     void clear() {
         stop_helpers();
         stop_ = false;
-        published_ = claimed_ = head_ = 0;
+        board_.clear();
         now_ = nullptr;
         held_ = 0;
         ended_ = false;
@@ -354,7 +319,6 @@ private:
 
     /// A moving average that one interrupted measurement cannot spoil.
     static std::uint64_t average(std::uint64_t old, std::uint64_t now) { return (7 * old + (std::min)(now, 4 * old + 100)) / 8; }
-    static std::uint64_t ns(clock::duration d) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()); }
 
     S up_;
     F const f_;
@@ -363,13 +327,12 @@ private:
     executor* pool_;
     mutable replay<S, std::mutex> replay_;  // used by one thread; it is the kind whose state does not depend on how far ahead one is. release() changes no answer
     std::vector<cell> cells_;
-    std::unique_ptr<chunk[]> chunks_;
+    chunk_board board_;
     std::deque<helper> helpers_;
 
     // of the consumer
     chunk* now_ = nullptr;
     std::size_t now_at_ = 0;
-    std::uint64_t head_ = 0;  // the oldest chunk that may hold something
     std::uint64_t held_ = 0;  // items pulled and not delivered
     std::uint64_t largest_ = 1, pull_ns_ = 0;
     std::uint64_t items_ = 0, errors_ = 0, wait_ns_ = 0;
@@ -377,8 +340,6 @@ private:
     bool ended_ = false;
 
     // of all
-    alignas(64) std::atomic<std::uint64_t> published_{0};  // chunks; written by the consumer
-    alignas(64) std::atomic<std::uint64_t> claimed_{0};
     alignas(64) std::atomic<std::uint64_t> mean_ns_{chunk_ns};  // of f per item; only a guess is needed, so updates may get lost
     std::atomic<std::uint64_t> busy_ns_{0};
     std::atomic<bool> waiting_{false}, stop_{false};

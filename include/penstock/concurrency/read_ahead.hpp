@@ -1,12 +1,14 @@
 // Implements: detail::read_ahead, a source pulled by a task of an executor into a ring: what prefetch and to_device are made of.
 #pragma once
 
-#include <penstock/concurrency/executor.hpp>  // defines: executor, executor::task
-#include <penstock/core/epoch_traits.hpp>     // defines: same_every_epoch, goes_on
-#include <penstock/core/replay.hpp>           // defines: replay
-#include <penstock/core/source.hpp>           // defines: source and its optional members, attach
-#include <penstock/core/stats.hpp>            // defines: stage_stats, stats_report, collect_stats
-#include <penstock/core/world_bounds.hpp>     // defines: world_min
+#include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task
+#include <penstock/concurrency/hand_over.hpp>    // defines: hand_over
+#include <penstock/concurrency/linked_stop.hpp>  // defines: linked_stop
+#include <penstock/concurrency/said_before.hpp>  // defines: said_before, hinted, planned
+#include <penstock/core/clock.hpp>               // defines: monotonic_ns
+#include <penstock/core/replay.hpp>              // defines: replay
+#include <penstock/core/source.hpp>              // defines: source and its optional members, attach
+#include <penstock/core/stats.hpp>               // defines: stage_stats, stats_report, collect_stats
 
 #include <algorithm>
 #include <atomic>
@@ -14,14 +16,12 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace penstock::detail {
 
@@ -35,37 +35,37 @@ namespace penstock::detail {
 /// A consumer that finds the ring empty runs the turn himself unless a thread is at it already, one item long, so that nobody ever waits for a
 /// queued task: chains of these finish on an executor of one thread whose thread is busy elsewhere.
 ///
-/// Per item nobody reads the clock, takes a lock or looks at a cache line that the other writes: the turn reads the consumer's cursor only when the
-/// ring seems full, the consumer reads that of the turn only when the ring seems empty, and then lets it get ahead for a moment.
+/// Per item nobody reads the clock, takes a lock or waits for a cache line that the other writes: see hand_over. A consumer that catches up with the
+/// turn lets it get ahead for a moment.
 template <source S>
 class read_ahead final : executor::task {
-    using clock = std::chrono::steady_clock;
     static constexpr int spins_to_get_ahead = 32;
+    static constexpr std::uint64_t timed = 8;
+    static constexpr auto a_moment = std::chrono::milliseconds(1);
 
 public:
     using item_type = typename S::item_type;
 
     read_ahead(std::string name, S input, std::size_t items, executor* pool)
-        : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), capacity_(items), half_(items / 2),
-          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 ? 1 : items), pool_(pool), replay_(name_, every_) {
-        penstock::attach(up_, stop_reads_.get_token());
+        : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), half_(items / 2),
+          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_) {
+        penstock::attach(up_, stop_reads_.token());
     }
     read_ahead(read_ahead const&) = delete;
     ~read_ahead() {
         stop_turns();
-        stop_reads_.request_stop();  // a read that waits for something outside ends with an error that nobody sees
+        stop_reads_.request();  // a read that waits for something outside ends with an error that nobody sees
         join();
     }
 
     std::optional<item_type> next() {
-        auto const at = taken_.load(std::memory_order_relaxed);
-        if (made_seen_ == at && (made_seen_ = made_.load(std::memory_order_acquire)) == at && !wait_for(at)) return std::nullopt;
-        auto item = std::exchange(ring_[out_], std::nullopt);
-        if (++out_ == capacity_) out_ = 0;
-        if (at + 1 - released_ >= every_) release(at + 1);
-        if (made_seen_ - (at + 1) > half_) taken_.store(at + 1, std::memory_order_release);  // the slot is the turn's
-        else leave_room(at + 1);
-        if (!item) throw_failure();
+        if (!ring_.ready() && !wait_for()) return std::nullopt;
+        auto item = ring_.take();
+        if (ring_.tell_due()) give_room();
+        if (!item) {
+            ++errors_;
+            std::rethrow_exception(ring_.failure());
+        }
         ++items_;
         return item;
     }
@@ -81,7 +81,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        auto const position = position_before_ + taken_.load(std::memory_order_relaxed);
+        auto const position = position_before_ + ring_.taken();
         replay_.release(position);
         replay_.save(w, up_, position);  // the source itself only before the first turn, else what a turn left of it
     }
@@ -110,25 +110,25 @@ public:
         requires hinted<S>
     {
         if (!started_) return up_.hint();
-        auto h = hint_;
+        auto h = said_.hint;
         auto const done = items_ - items_before_, failed = errors_ - errors_before_;
         h.lower -= (std::min)(h.lower, done + failed);  // a failure may or may not have cost an item
         if (h.upper) *h.upper -= (std::min)(*h.upper, done);
-        if (ended_ && taken_ == made_) h = {0, 0};
+        if (over()) h = {0, 0};
         return h;
     }
     std::optional<std::uint64_t> world_max() const
         requires planned<S>
     {
-        return started_ ? world_max_ : up_.world_max();
+        return started_ ? said_.world_max : up_.world_max();
     }
     std::optional<std::uint64_t> world_min() const
         requires planned<S>
     {
-        return started_ ? world_min_ : penstock::world_min(up_);
+        return started_ ? said_.world_min : penstock::world_min(up_);
     }
-    bool same_every_epoch() const { return steady_; }
-    bool goes_on() const { return goes_on_; }
+    bool same_every_epoch() const { return said_.same_every_epoch; }
+    bool goes_on() const { return said_.goes_on; }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>
@@ -136,14 +136,12 @@ public:
         stop_turns();
         join();
         stop_ = false;
-        on_stop_.reset();
-        stop_reads_ = std::stop_source();
-        up_.attach(stop_reads_.get_token());
-        on_stop_.emplace(std::move(token), request{&stop_reads_});
+        stop_reads_.link(std::move(token));
+        up_.attach(stop_reads_.token());
     }
     /// After the end, when no turn will touch the source again.
     cover trailing() {
-        if (!ended_ || made_ != taken_) return {};
+        if (!over()) return {};
         std::unique_lock hold(lock_);
         changed_.wait(hold, [&] { return !busy_; });
         return penstock::trailing(up_);
@@ -159,76 +157,64 @@ public:
         s.busy_ns = busy_ns_.load(std::memory_order_relaxed);
         s.wait_in_ns = wait_in_ns_;
         s.wait_out_ns = wait_out_ns_;
-        s.held = made_ - taken_;
+        s.held = ring_.made() - ring_.taken();
         s.threads = true;
     }
 
 private:
-    struct request {
-        std::stop_source* source;
-        void operator()() const { source->request_stop(); }
-    };
-
     // ---- the turn ----
 
-    void run() noexcept override {
-        while (work(chunk_)) {}
-    }
+    void run() noexcept override { while (work()) {} }
 
-    /// Makes at most `most` items. True if there is more to do and the turn is still the caller's: nobody else waits for his thread.
-    bool work(std::size_t most, bool consumer = false) noexcept {
-        auto const from = clock::now();
-        while (most-- != 0 && !stop_.load(std::memory_order_relaxed) && room()) make_one();
-        auto const to = clock::now();
-        busy_ns_.fetch_add(ns(to - from), std::memory_order_relaxed);
+    /// Makes a few items. True if there is more to do and the turn is still the caller's: nobody else waits for his thread.
+    bool work() noexcept {
+        auto const from = monotonic_ns();
+        for (auto left = chunk_; left != 0 && !stop_.load(std::memory_order_relaxed) && room(); --left) make_one();
+        auto const to = monotonic_ns();
+        busy_ns_.fetch_add(to - from, std::memory_order_relaxed);
 
         std::lock_guard const hold(lock_);  // until the end: whoever sees busy_ fall under the lock knows that this turn is out
-        if (to - told_at_ > std::chrono::milliseconds(100)) {
-            told_at_ = to;
-            tell();
-        }
-        if (!stop_ && room()) {
-            if (!consumer && !pool_->wanted()) return true;
-            pool_->post(*this);
-            return false;
-        }
+        tell(to);
         filled_ = to;
+        return turn_over(pool_->wanted());
+    }
+    /// The end of a turn, under the lock: queues the next one if there is work left and somebody else wants the thread. True if there is and nobody does.
+    bool turn_over(bool wanted) noexcept {
+        if (!stop_ && room()) {
+            if (wanted) pool_->post(*this);
+            return !wanted;
+        }
         busy_ = false;
-        if (!stop_ && !ended_ && made_ - taken_ <= half_ && !busy_.exchange(true)) pool_->post(*this);  // emptied meanwhile; the consumer saw us busy
+        if (!stop_ && !ended_ && ring_.made() - ring_.told() <= half_ && !busy_.exchange(true)) pool_->post(*this);  // emptied meanwhile; the consumer saw us busy
         changed_.notify_one();
         return false;
     }
-    bool room() {
-        auto const made = made_.load(std::memory_order_relaxed);
-        if (ended_.load(std::memory_order_relaxed)) return false;
-        if (made - taken_seen_ < capacity_) return true;
-        taken_seen_ = taken_.load(std::memory_order_acquire);
-        return made - taken_seen_ < capacity_;
-    }
+    bool room() { return !ended_.load(std::memory_order_relaxed) && ring_.room(); }
 
     void make_one() noexcept {
         bool end = false;
         try {
-            if (auto item = replay_.pull(up_)) ring_[in_].emplace(std::move(*item));
+            if (auto item = replay_.pull(up_)) ring_.put(std::move(*item));
             else end = true;
         } catch (...) {
-            std::lock_guard const hold(lock_);
-            failures_.push_back(std::current_exception());  // the slot stays empty: that is how the consumer knows
+            ring_.put(std::current_exception());
         }
         if (!end) {
             try {
                 replay_.settle(up_);  // before the item is seen: what save() writes after it does not depend on how far ahead we are
             } catch (...) {           // the next pull tries again, and its failure comes in order
             }
-            if (++in_ == capacity_) in_ = 0;
-            made_.store(made_.load(std::memory_order_relaxed) + 1);
+            ring_.show();
         } else ended_ = true;
-        if (!waiting_) return;  // both sequentially consistent: either we see that the consumer waits, or it sees the item
+        if (!waiting_.load(std::memory_order_relaxed)) return;  // he may have begun to wait this very moment: see park()
         std::lock_guard const hold(lock_);
         waiting_ = false;
         changed_.notify_one();
     }
-    void tell() noexcept {
+    /// Now and then, under the lock.
+    void tell(std::uint64_t now) noexcept {
+        if (now - told_at_ <= 100'000'000) return;
+        told_at_ = now;
         try {
             told_.clear();
             collect_stats(up_, told_);
@@ -243,40 +229,45 @@ private:
         released_ = taken;
         replay_.release(position_before_ + taken);
     }
-    [[noreturn]] void throw_failure() {
-        ++errors_;
-        std::exception_ptr first;
-        {
-            std::lock_guard const hold(lock_);
-            first = std::move(failures_.front());
-            failures_.pop_front();
-        }
-        std::rethrow_exception(first);
-    }
-    /// Half of the ring may be empty, as far as we know: if it is, and no turn is asked for, asks for one.
-    void leave_room(std::uint64_t taken) {
-        taken_ = taken;  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
-        if (busy_) {
-            if (taken % 16 == 0) made_seen_ = made_.load(std::memory_order_acquire);  // not for every item: the turn is writing it
-            return;
-        }
-        made_seen_ = made_.load(std::memory_order_acquire);
-        if (made_seen_ - taken > half_ || ended_.load(std::memory_order_relaxed) || busy_.exchange(true)) return;
-        wait_out_ns_ += since(filled_);
+    bool over() const { return ended_ && ring_.made() == ring_.taken(); }
+    /// Tells the turn what was taken. If half of the ring is empty and no turn is asked for, asks for one.
+    void give_room() {
+        ring_.tell();  // sequentially consistent, as busy_: either we see that the turn has ended, or it sees that there is room
+        if (ring_.taken() - released_ >= every_) release(ring_.taken());
+        if (busy_ || ended_.load(std::memory_order_relaxed) || ring_.made() - ring_.taken() > half_ || busy_.exchange(true)) return;
+        wait_out_ns_ += monotonic_ns() - filled_;
         pool_->post(*this);
     }
-    /// Waits until item `at` is there; false at the end.
-    bool wait_for(std::uint64_t at) {
-        if (ended_.load(std::memory_order_acquire)) return (made_seen_ = made_.load(std::memory_order_acquire)) != at;
-        auto const from = clock::now();
+    /// Waits until the next item is there; false at the end. Of quick items made here one in `timed` is timed, for all of them.
+    bool wait_for() {
+        if (ended_.load(std::memory_order_acquire)) return ring_.look();
         start();
-        auto const there = [&] { return made_ != at || ended_; };
+        ring_.tell();
+        bool const timing = !quick_ || waits_++ % timed == 0;
+        auto const from = timing ? monotonic_ns() : 0;
+        auto const there = [&] { return ring_.look() || ended_; };
         while (!there()) {
-            if (!busy_.exchange(true) || pool_->take_back(*this)) work(1, true);  // no more: the next item may take long, or never come
-            else if (!pool_->run_one()) park(there);
+            if (!busy_.exchange(true) || pool_->take_back(*this)) make_here(timing);
+            else if (!pool_->run_one()) {
+                auto const parked = monotonic_ns();
+                park(there);
+                wait_in_ns_ += monotonic_ns() - parked;
+                return ring_.look();
+            }
         }
-        wait_in_ns_ += since(from);
-        return (made_seen_ = made_) != at;
+        if (timing) {
+            auto const took = monotonic_ns() - from, all = std::exchange(quick_, took < 1000) && quick_ ? timed * took : took;
+            wait_in_ns_ += all;
+            busy_ns_.fetch_add(all, std::memory_order_relaxed);
+        }
+        return ring_.look();
+    }
+    /// The turn is ours: one item of it, no more, as the next one may take long, or never come.
+    void make_here(bool timing) noexcept {
+        if (!stop_.load(std::memory_order_relaxed) && room()) make_one();
+        std::lock_guard const hold(lock_);
+        if (timing) tell(monotonic_ns());
+        (void)turn_over(true);
     }
     /// A thread is in the middle of our turn: it will make an item, or find the end.
     template <class There>
@@ -291,7 +282,8 @@ private:
         std::unique_lock hold(lock_);
         while (!there()) {
             waiting_ = true;
-            if (there()) break;
+            // The turn does not wait for its store of an item before it looks at waiting_, so it may miss us as we miss the item. A moment later neither does.
+            if (there() || changed_.wait_for(hold, a_moment, there)) break;
             changed_.wait(hold);
         }
         waiting_ = false;
@@ -299,16 +291,14 @@ private:
     void start() {
         if (started_) return;
         if (!pool_) pool_ = &executor::process();
-        if (ring_.empty()) ring_ = std::vector<std::optional<item_type>>(capacity_);
-        if constexpr (hinted<S>) hint_ = up_.hint();
-        if constexpr (planned<S>) world_max_ = up_.world_max(), world_min_ = penstock::world_min(up_);
+        ring_.open();
+        said_.hear(up_);
         items_before_ = items_;
         errors_before_ = errors_;
         started_ = true;
     }
-    /// No turn asks for another one after this. Under the lock, because a turn decides that under it.
     void stop_turns() noexcept {
-        std::lock_guard const hold(lock_);
+        std::lock_guard const hold(lock_);  // a turn decides under it whether to ask for another one
         stop_ = true;
     }
     /// Returns when no turn is queued or running.
@@ -323,43 +313,29 @@ private:
         stop_turns();
         join();
         stop_ = started_ = ended_ = false;
-        made_ = taken_ = made_seen_ = taken_seen_ = 0;
+        ring_.clear();
         position_before_ = released_ = 0;
-        in_ = out_ = 0;
-        for (auto& item : ring_) item.reset();
-        failures_.clear();
         replay_.reset();
     }
 
-    static std::uint64_t ns(clock::duration d) { return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()); }
-    static std::uint64_t since(clock::time_point t) { return ns(clock::now() - t); }
-
     S up_;
     std::string name_;
-    std::size_t capacity_, half_, chunk_;
+    std::size_t half_, chunk_;
     std::uint64_t every_;  // pulls from one snapshot of the source to the next
     executor* pool_;
-    std::vector<std::optional<item_type>> ring_;  // an empty slot among those that are made: a failure
-    std::stop_source stop_reads_;
-    std::optional<std::stop_callback<request>> on_stop_;  // after what it stops
+    hand_over<item_type> ring_;
+    linked_stop stop_reads_;
     mutable replay<S, std::mutex> replay_;                // release() changes no answer
 
     // of the consumer
     bool started_ = false;
-    std::size_t out_ = 0;                                 // slot of the next item
-    std::uint64_t made_seen_ = 0;                         // made_ when he looked last; never more than it is
     std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
-    std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0;
-    size_hint hint_{};  // these three: before the first turn
-    std::optional<std::uint64_t> world_max_{}, world_min_{};
-    bool const steady_ = penstock::same_every_epoch(up_), goes_on_ = penstock::goes_on(up_);
+    std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0, waits_ = 0;
+    bool quick_ = false;  // the item made here that was timed last
+    said_before<S> said_{up_};  // and the epoch before its first turn
 
-    // of both; what one of them writes per item on a cache line of its own
-    alignas(64) std::atomic<std::uint64_t> made_{0};
-    std::uint64_t taken_seen_ = 0;  // of the turn: taken_ when it looked last; never more than it is
-    std::size_t in_ = 0;            // of the turn: slot of the next item
-    alignas(64) std::atomic<std::uint64_t> taken_{0};
+    // of both
     alignas(64) std::atomic<bool> busy_{false};  // these four are written rarely and read by both per item
     std::atomic<bool> waiting_{false};
     std::atomic<bool> ended_{false};
@@ -367,8 +343,7 @@ private:
     alignas(64) std::atomic<std::uint64_t> busy_ns_{0};
     mutable std::mutex lock_;  // orders the end of a turn, parking and stopping
     std::condition_variable changed_;
-    std::deque<std::exception_ptr> failures_;  // of the ring, in order; under the lock
-    clock::time_point filled_{}, told_at_{};  // written under the lock or while no turn is asked for
+    std::uint64_t filled_ = 0, told_at_ = 0;  // written under the lock or while no turn is asked for
     stats_report told_;                       // what the stages before said last; under the lock
 };
 

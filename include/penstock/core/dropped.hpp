@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -53,5 +54,19 @@ public:
 private:
     cover waiting_;
 };
+
+/// What stands for it in a stage whose items carry no cover: no member, no destructor, the same record. Stage keeps the types of one chain apart.
+template <class Stage>
+struct nothing_dropped {
+    template <class Item>
+    void add(Item const&) {}
+    template <class Item>
+    void join(Item&) {}
+    cover take() { return {}; }
+    void save(state_writer::record record) const { record.put("dropped", 0); }
+    void load(state_reader::record const& record) { (void)record.get("dropped"); }
+};
+template <class Stage, class Item>
+using dropped_of = std::conditional_t<is_keyed<Item> || is_batch<Item>, dropped, nothing_dropped<Stage>>;
 
 }  // namespace penstock

@@ -1,7 +1,7 @@
 // Implements: dropping_over<S>, the base of a stage that drops items and hands their covers to the next one it delivers.
 #pragma once
 
-#include <penstock/core/dropped.hpp>  // defines: dropped
+#include <penstock/core/dropped.hpp>  // defines: dropped_of
 #include <penstock/core/stage.hpp>    // defines: stage_over, epoch, size_hint
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace penstock {
 /// save ends in `waiting.save(record)`, load in `waiting.load(record)`. A stage that offers discard() empties it, as join would.
 template <source S>
 struct dropping_over : stage_over<S> {
-    dropped waiting;
+    [[no_unique_address]] dropped_of<dropping_over, typename S::item_type> waiting;
 
     explicit dropping_over(S input) : stage_over<S>(std::move(input)) {}
 

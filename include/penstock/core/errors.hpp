@@ -3,9 +3,11 @@
 
 #include <penstock/core/cover.hpp>  // defines: cover
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -13,12 +15,26 @@
 
 namespace penstock {
 
-/// Joins its arguments as a stream would print them: message("got ", 4, ", world ", 4).
+namespace detail {
+
+/// Appends what a stream would print. Without <sstream>, which costs a tenth of a second in every file that includes any of our headers.
+inline void append_text(std::string& out, std::string_view text) { out += text; }
+inline void append_text(std::string& out, char c) { out += c; }
+inline void append_text(std::string& out, std::signed_integral auto n) { out += std::to_string(static_cast<long long>(n)); }
+inline void append_text(std::string& out, std::unsigned_integral auto n) { out += std::to_string(static_cast<unsigned long long>(n)); }
+inline void append_text(std::string& out, std::floating_point auto x) {
+    char digits[32];
+    out.append(digits, static_cast<std::size_t>(std::snprintf(digits, sizeof digits, "%g", static_cast<double>(x))));
+}
+
+}  // namespace detail
+
+/// Joins texts, characters and numbers as a stream would print them: message("got ", 4, ", world ", 4).
 template <class... A>
-std::string message(A const&... parts) {
-    std::ostringstream out;
-    (out << ... << parts);
-    return std::move(out).str();
+[[gnu::cold, gnu::noinline]] std::string message(A const&... parts) {
+    std::string out;
+    (detail::append_text(out, parts), ...);
+    return out;
 }
 
 /// Base of every error of the library. The text reads `what: rule, got <value>` and, on its own line, `  HINT: <what to do>`.
@@ -63,15 +79,14 @@ struct stage_error : error {
 
 private:
     static std::string text(std::string_view stage, place const& at, std::string_view cause, std::string_view hint) {
-        std::ostringstream out;
-        out << stage;
-        if (!at.shard.empty()) out << ": " << at.shard;
-        if (!at.key.empty()) out << ", sample '" << at.key << "'";
-        if (at.sample) out << " (id " << *at.sample << ")";
-        if (at.byte) out << ", byte " << *at.byte;
-        out << ": " << cause;
-        if (!hint.empty()) out << "\n  HINT: " << hint;
-        return std::move(out).str();
+        auto out = std::string(stage);
+        if (!at.shard.empty()) out += ": " + at.shard;
+        if (!at.key.empty()) out += ", sample '" + at.key + "'";
+        if (at.sample) out += message(" (id ", *at.sample, ")");
+        if (at.byte) out += message(", byte ", *at.byte);
+        out += message(": ", cause);
+        if (!hint.empty()) out += message("\n  HINT: ", hint);
+        return out;
     }
 };
 

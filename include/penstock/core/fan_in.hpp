@@ -3,6 +3,7 @@
 
 #include <penstock/core/batch_type.hpp>    // defines: is_batch
 #include <penstock/core/epoch_traits.hpp>  // defines: same_every_epoch, goes_on, identified, identifies
+#include <penstock/core/ledger.hpp>        // defines: epoch::branch
 #include <penstock/core/stage.hpp>         // defines: pipeline, broken_chain, config_error, stats_report, the protocol
 
 #include <array>

@@ -30,8 +30,8 @@ public:
         std::vector<interval> fresh(more.begin(), more.end());
         std::erase_if(fresh, [](interval i) { return i.begin >= i.end; });
         if (fresh.empty()) return;
-        std::ranges::sort(fresh, {}, &interval::begin);
-        auto const touched = std::ranges::lower_bound(runs_, fresh.front().begin, {}, &interval::end);  // the first run that ends there or later
+        std::sort(fresh.begin(), fresh.end(), [](interval a, interval b) { return a.begin < b.begin; });
+        auto const touched = std::lower_bound(runs_.begin(), runs_.end(), fresh.front().begin, [](interval run, std::uint64_t at) { return run.end < at; });  // the first run that ends there or later
         std::vector<interval> tail(touched, runs_.end());
         runs_.erase(touched, runs_.end());
         auto put = [this](interval i) {
@@ -46,7 +46,7 @@ public:
     std::vector<interval> missing(interval window) const {
         std::vector<interval> out;
         auto at = window.begin;
-        for (auto run = std::ranges::upper_bound(runs_, at, {}, &interval::end); run != runs_.end() && run->begin < window.end; ++run) {
+        for (auto run = std::upper_bound(runs_.begin(), runs_.end(), at, [](std::uint64_t from, interval i) { return from < i.end; }); run != runs_.end() && run->begin < window.end; ++run) {
             if (at < run->begin) out.push_back({at, run->begin});
             at = run->end;
         }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>         // defines: epoch
-#include <penstock/core/errors.hpp>        // defines: state_error, message
 #include <penstock/core/interval_set.hpp>  // defines: interval_set, interval, cover
 
 #include <cstdint>
@@ -94,29 +93,6 @@ inline std::vector<interval> still_to_deliver(epoch const& e, interval window) {
     if (!e.used) return {window};
     if (e.claims) ++*e.claims;
     return e.used->used().missing(window);
-}
-/// Calls reset(epoch with claims of its own) and throws unless a source below it looked at the ledger: any other would deliver everything again.
-template <class Reset>
-void reset_with_ledger(epoch e, std::string_view who, Reset reset) {
-    std::uint32_t claims = 0;
-    auto* const outer = std::exchange(e.claims, &claims);
-    reset(e);
-    if (claims == 0)
-        throw state_error(message("resume in another world: ", who, " does not know which items were delivered"
-                                  "\n  HINT: read from shards (shard_list ... read_tar), or resume with the number of ranks that saved the state"));
-    if (outer) *outer += claims;
-}
-
-/// For reset(e) of a stage that cannot go on from what others used; `why` follows its name.
-inline void refuse_recut(epoch const& e, std::string_view stage, std::string_view instead, std::string_view why = "counts the items of each rank, and the ranks are others now") {
-    if (e.used)
-        throw state_error(message("resume in another world: ", stage, ' ', why, "\n  HINT: ", instead, ", or resume with the number of ranks that saved the state"));
-}
-/// The same for a fan-in: only batches carry the name of their source, without which nobody knows whose positions they hold.
-template <class Item>
-void refuse_unnamed_recut(epoch const& e, std::string_view stage) {
-    if constexpr (!requires(Item const& i) { std::string_view(i.source); })
-        refuse_recut(e, stage, "batch each source before it is mixed", "mixes single items, which do not carry the name of their source");
 }
 
 }  // namespace penstock

@@ -5,7 +5,7 @@
 #include <penstock/core/describe.hpp>      // defines: describe
 #include <penstock/core/epoch_traits.hpp>  // defines: goes_on
 #include <penstock/core/errors.hpp>        // defines: config_error, state_error
-#include <penstock/core/ledger.hpp>        // defines: ledger, epoch
+#include <penstock/core/recut.hpp>         // defines: epoch, reset_with_ledger, refuse_recut
 #include <penstock/core/source.hpp>        // defines: source, resettable, hinted, planned, resumable, stoppable
 #include <penstock/core/stats.hpp>         // defines: stats_report, collect_stats
 
@@ -266,7 +266,7 @@ private:
         if (!peeked_) {
             start();
             direct_ = false;
-            peeked_ = source_.next();
+            if (auto item = source_.next()) peeked_.emplace(std::move(*item));  // from its value: a copy of a small optional reads in one piece what was written in two, and stalls
         }
         return peeked_.has_value();
     }

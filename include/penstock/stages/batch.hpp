@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -32,6 +33,7 @@ class [[nodiscard]] batch_stage : public stage_over<S> {
     using input = typename S::item_type;
     using element = value_of<input>;
     static constexpr bool copies = can_copy<element>;
+    static constexpr bool plain = std::is_same_v<input, element> && !std::is_same_v<element, bool> && std::is_trivially_copyable_v<element> && std::is_trivially_default_constructible_v<element>;
 
 public:
     using item_type = batch_of<element>;
@@ -135,10 +137,14 @@ private:
             return items ? std::optional(batches(*items)) : std::nullopt;
         } else return std::nullopt;
     }
-    void reserve() {
-        auto most = (std::min)(n_, std::uint64_t{65536});  // a batch larger than the data must not ask for memory it never fills
+    /// How many more of `room` items to make room for. A batch larger than the data must not ask for memory it never fills.
+    std::uint64_t reserved(std::uint64_t room) const {
         if constexpr (hinted<S>)
-            if (auto const left = this->up.hint().upper) most = (std::min)(n_, now_.size() + *left);
+            if (auto const left = this->up.hint().upper) return (std::clamp)(*left, std::uint64_t{1}, room);
+        return (std::min)(room, std::uint64_t{65536});
+    }
+    void reserve() {
+        auto const most = now_.size() + reserved(n_ - now_.size());
         now_.items.reserve(static_cast<std::size_t>(most));
         if constexpr (is_keyed<input>) {
             now_.ids.reserve(static_cast<std::size_t>(most));
@@ -147,20 +153,48 @@ private:
     }
     void fill(bool last) {
         if (auto room = n_ - now_.size(); room != 0) {  // items of a batch that an exception interrupted are still here
-            reserve();
-            auto at = replay_.pulls();  // an exception ends the run, so its items have consecutive numbers
-            auto g = [&](input&& item) {
-                detail::gather(now_, std::move(item));
-                newest_ = at++;
-                return --room != 0;
-            };
-            ended_ = replay_.pull_while(this->up, g);
+            if constexpr (plain) fill_plain(room);
+            else {
+                reserve();
+                auto at = replay_.pulls();  // an exception ends the run, so its items have consecutive numbers
+                auto g = [&](input&& item) {
+                    detail::gather(now_, std::move(item));
+                    newest_ = at++;
+                    return --room != 0;
+                };
+                ended_ = replay_.pull_while(this->up, g);
+            }
         }
         if (last && !ended_ && remainder_ != remainder::drop) {
             if (replay_.pull(this->up))
                 throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *this->up_most(), " items on any rank, and yielded more"),
                                   "its counts are wrong: for shards, write the index again");
             ended_ = true;
+        }
+    }
+    /// Items that are bytes alone are written where they belong: an append asks for room, and keeps three cursors in memory, for every item.
+    void fill_plain(std::uint64_t room) {
+        auto& items = now_.items;
+        while (room != 0 && !ended_) {
+            auto const before = items.size(), at = static_cast<std::size_t>(replay_.pulls());
+            items.resize(before + static_cast<std::size_t>(reserved(room)));
+            auto *const first = items.data() + before, *to = first, *const end = items.data() + items.size();
+            struct cut {  // to what came, however it ends
+                batch_stage& self;
+                element*& to;
+                std::size_t before, at;
+                ~cut() {
+                    auto const all = static_cast<std::size_t>(to - self.now_.items.data());
+                    self.now_.items.resize(all);
+                    if (all != before) self.newest_ = at + (all - before) - 1;
+                }
+            } const on_exit{*this, to, before, at};
+            auto g = [&](input&& item) {
+                *to++ = item;
+                return to != end;
+            };
+            ended_ = replay_.pull_while(this->up, g);
+            room -= static_cast<std::uint64_t>(to - first);
         }
     }
     std::optional<std::uint64_t> up_most() const {

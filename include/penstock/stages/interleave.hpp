@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/mixer.hpp>   // defines: mixer, stop_rule, branches, branch_list
-#include <penstock/core/random.hpp>  // defines: random_stream
+#include <penstock/core/random.hpp>  // defines: first_words
 
 #include <algorithm>
 #include <array>
@@ -167,25 +167,26 @@ private:
         while (table.size() != sum_) table.push_back(static_cast<std::uint16_t>(pick_by_quota()));
         period_ = std::move(table);
     }
-    /// Four neighbours share a block of the generator: word k mod 4 of the stream of k / 4.
-    [[gnu::noinline]] std::size_t pick_at_random() {
-        if (k_ / 4 != block_) {
-            block_ = k_ / 4;
-            random_stream bits(key_, index_, block_);
-            for (auto& word : words_) word = bits.bits32();
-        }
-        auto const word = words_[k_++ % 4];
+    /// By word k mod 4 of the stream of k / 4; drawn for a few streams at a time.
+    std::size_t pick_at_random() {
+        if (k_ / words_.size() != block_) [[unlikely]] draw(k_ / words_.size());
+        auto const word = words_[k_++ % words_.size()];
         std::size_t i = 0;
         while (word >= all_[i].until) ++i;
         return i;
     }
+    [[gnu::noinline]] void draw(std::uint64_t block) {
+        block_ = block;
+        words_ = first_words<streams>(key_, index_, block * streams);
+    }
 
+    static constexpr std::size_t streams = 8;
     std::vector<std::uint64_t> shares_;
     bool random_;
     std::vector<one> all_;
     std::vector<std::uint16_t> period_;  // the picks of one period, if it is short
     std::uint64_t sum_ = 0, k_ = 0, key_ = 0, index_ = 0, block_ = 0;
-    std::array<std::uint32_t, 4> words_{};
+    std::array<std::uint32_t, 4 * streams> words_{};
 };
 
 /// All sources have a weight, or none has: then all weigh 1.

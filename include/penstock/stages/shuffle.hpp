@@ -1,6 +1,7 @@
 // Implements: shuffle(n), a delay line that mixes a stream within a window of n items on average.
 #pragma once
 
+#include <penstock/core/random.hpp>  // defines: first_words
 #include <penstock/core/replay.hpp>  // defines: replay, tally
 #include <penstock/core/stage.hpp>   // defines: stage_of, stage_over, epoch, size_hint, config_error
 
@@ -121,17 +122,18 @@ private:
         std::uint32_t next;
     };
     static constexpr auto none = ~std::uint32_t{0};
+    static constexpr std::size_t streams = 8;
 
     std::uint64_t longest() const { return 4 * n_ + warm_; }  // no item waits longer, so those held fall on different days of the line
     std::uint32_t& newest_of(std::uint64_t day) { return line_[day & (line_.size() - 1)]; }
-    /// Four neighbours share a block of the generator: word i mod 4 of the stream of i / 4.
+    /// Of word i mod 4 of the stream of i / 4; drawn for a few streams at a time.
     std::uint64_t departure(std::uint64_t i) {
-        if (i / 4 != block_) {
-            block_ = i / 4;
-            random_stream bits(key_, index_, block_);
-            for (auto& word : words_) word = bits.bits32();
-        }
-        return (std::max)(i, warm_) + detail::geometric_delay(words_[i % 4], n_);
+        if (i / words_.size() != block_) [[unlikely]] draw(i / words_.size());
+        return (std::max)(i, warm_) + detail::geometric_delay(words_[i % words_.size()], n_);
+    }
+    [[gnu::noinline]] void draw(std::uint64_t block) {
+        block_ = block;
+        words_ = first_words<streams>(key_, index_, block * streams);
     }
     void arrive(std::uint64_t i, item_type&& item) {
         if (line_.empty()) line_.assign(std::bit_ceil(longest() + 1), none);
@@ -188,7 +190,7 @@ private:
     std::uint64_t n_, warm_;
     std::uint64_t key_ = epoch{}.key, index_ = 0;
     std::uint64_t block_ = ~std::uint64_t{0};  // the block that words_ holds
-    std::array<std::uint32_t, 4> words_{};
+    std::array<std::uint32_t, 4 * streams> words_{};
     replay<S> replay_;
     std::vector<std::uint32_t> line_;  // per day after day_ the slot of its newest item, which leads to the one before it
     std::vector<slot> slots_;

@@ -3,6 +3,7 @@
 
 #include <penstock/version.hpp>
 
+#include <penstock/core/any_pipeline.hpp>
 #include <penstock/core/batch_type.hpp>
 #include <penstock/core/fields.hpp>
 #include <penstock/core/stage.hpp>

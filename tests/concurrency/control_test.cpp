@@ -2,6 +2,7 @@
 #include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/concurrency/prefetch.hpp>
 #include <penstock/core/control.hpp>
+#include <penstock/sources/generate.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/cycle.hpp>
@@ -9,15 +10,22 @@
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/steer.hpp>
+#include <penstock/stages/take.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
+
+#include <support/sources.hpp>
 
 #include <support/catch.hpp>
 
 namespace ps = penstock;
+namespace test = penstock::test;
 
 namespace {
 
@@ -32,11 +40,6 @@ public:
         auto i = this->up.next();
         if (!i) return std::nullopt;
         return *i + 1000 * steering_.value(item_++);
-    }
-    void reset(ps::epoch e) {
-        this->up.reset(e);
-        steering_.reset();
-        item_ = 0;
     }
     void save(ps::state_writer& w) const {
         this->up.save(w);
@@ -125,6 +128,7 @@ TEST_CASE("control: a stage that starts its source again forgets no change, neit
         std::vector<std::vector<std::int64_t>> all;
         std::vector<ps::state> states;
         for (int k = 0;; ++k) {
+            if (k == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));  // what reads ahead may cross the edge of the pass
             if (k == 3) p.set(c, 2000);
             if (k == 5) p.set(c, 3000);
             states.push_back(p.save());
@@ -142,4 +146,37 @@ TEST_CASE("control: a stage that starts its source again forgets no change, neit
         if (first.empty()) first = all;
         CHECK(all == first);
     }
+}
+
+TEST_CASE("control: over an epoch's edge that sources go on over, what is held keeps its value", "[unit][control]") {
+    auto run = [](std::int64_t ahead) {
+        ps::control<int> c("up", 0);
+        auto p = ps::interleave({.stop = ps::stop_rule::forever}, ps::named("a", ps::range(30) | ps::steer(c, [](int up, std::int64_t i) { return i + up; }) | ps::shuffle(4)),
+                                ps::named("b", ps::range(7))) |
+                 ps::prefetch(ahead) | ps::take(8);
+        std::vector<std::int64_t> all;
+        for (std::uint64_t e = 0; e != 4; ++e) {
+            p.reset(1, e);
+            for (int k = 0; auto const i = p.next(); ++k) {
+                all.push_back(*i);
+                if (k == 3) p.set(c, 1000 * static_cast<int>(e + 1));
+            }
+        }
+        return all;
+    };
+    CHECK(run(1) == run(10));
+}
+
+TEST_CASE("control: a change that could not reach what was read ahead is refused, and changes nothing", "[unit][control]") {
+    ps::control<int> c("up", 0), other("other", 0);
+    int at = 0;
+    auto p = ps::generate([&]() -> std::optional<int> { return at == 50 ? std::nullopt : std::optional(at++); }) | ps::steer(c, [](int up, int i) { return i + up; }) | ps::prefetch(10);
+    CHECK(p.next() == 0);
+    auto text = test::error_of<ps::config_error>([&] { return p.set(c, 100), 0; });
+    CHECK(text.find("prefetch: what was read ahead must be made anew") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    CHECK(c.value() == 0);
+    auto q = ps::range(3) | ps::steer(c, [](int up, std::int64_t i) { return i + up; });
+    CHECK(test::error_of<ps::config_error>([&] { return q.set(other, 100), 0; }).find("no stage of this chain reads the control 'other'") != text.npos);
+    CHECK(other.value() == 0);
 }

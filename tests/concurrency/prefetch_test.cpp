@@ -14,9 +14,11 @@
 #include <penstock/stages/take.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <support/battery.hpp>
@@ -509,6 +511,19 @@ TEST_CASE("prefetch, parallel_map: of a mix that goes on over an epoch's edge no
     CHECK(epochs(mix(ps::stop_rule::forever) | ps::parallel_map(same, {.threads = 2, .window = 16, .executor = &pool}) | ps::take(5), 6) == wanted);
     CHECK(epochs(ps::any(mix(ps::stop_rule::forever)) | ps::map(same) | ps::prefetch(20) | ps::take(5), 6) == wanted);
     CHECK(epochs(mix(ps::stop_rule::all_restart) | ps::prefetch(20), 6) == epochs(mix(ps::stop_rule::all_restart), 6));
+    std::atomic<bool> open{false}, stuck{false};
+    auto const slow = [&, me = std::this_thread::get_id()](std::int64_t i) {  // the first item of the other thread
+        if (std::this_thread::get_id() != me && !stuck.exchange(true)) open.wait(false);
+        else std::this_thread::sleep_for(200us);
+        return i;
+    };
+    ps::executor one(1);
+    auto unordered = ps::interleave({.stop = ps::stop_rule::forever}, ps::named("a", ps::range(50))) | ps::parallel_map(slow, {.threads = 2, .window = 40, .ordered = false, .executor = &one});
+    for (int i = 0; i != 30; ++i) CHECK(unordered.next());
+    REQUIRE(stuck);
+    open = true;
+    open.notify_all();
+    CHECK(test::error_of<ps::config_error>([&] { return unordered.reset(5, 1), 0; }).find("HINT: {.ordered = true}") != std::string::npos);
     CHECK((mix(ps::stop_rule::forever) | ps::prefetch(20)).goes_on());
     CHECK_FALSE((mix(ps::stop_rule::all) | ps::prefetch(20)).goes_on());
 }

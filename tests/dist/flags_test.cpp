@@ -44,6 +44,20 @@ TEST_CASE("flags: dist takes its own and leaves the rest", "[unit][dist]") {
     CHECK(take({"prog", "--", "--nproc=2"}).left.size() == 3);
 }
 
+TEST_CASE("flags: the ranks are started without --nproc, in either form", "[unit][dist]") {
+    auto const left = [](std::vector<std::string> words) {
+        std::vector<char*> argv;
+        for (auto& w : words) argv.push_back(w.data());
+        penstock::dist::detail::drop_nproc(argv);
+        return std::vector<std::string>(argv.begin(), argv.end());
+    };
+    using words = std::vector<std::string>;
+    CHECK(left({"prog", "--nproc", "2", "file"}) == words{"prog", "file"});
+    CHECK(left({"prog", "--nproc=2", "file", "--", "--nproc=3"}) == words{"prog", "file", "--", "--nproc=3"});
+    CHECK(left({"prog", "--nproc", "--fp32"}) == words{"prog", "--fp32"});
+    CHECK(left({"prog", "--nprocs=2"}) == words{"prog", "--nprocs=2"});
+}
+
 TEST_CASE("flags: wrong values are named", "[unit][dist]") {
     for (std::string bad : {"--nproc", "--nproc=", "--nproc=0", "--nproc=-1", "--nproc=two", "--nproc=1.5", "--nproc=9999999999", "--step-timeout=0", "--step-timeout=nan", "--threads-per-rank=x"}) {
         CAPTURE(bad);

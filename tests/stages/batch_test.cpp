@@ -3,12 +3,15 @@
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/filter.hpp>
+#include <penstock/stages/flat_map.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/take.hpp>
 #include <penstock/stages/unbatch.hpp>
 #include <support/battery.hpp>
+
+#include <stdexcept>
 
 #include <support/catch.hpp>
 
@@ -332,6 +335,33 @@ TEST_CASE("batch: pad repeats the last item also where skipped items leave sever
         for (std::size_t i = k; i != 4; ++i) CHECK(q.next()->items == wanted[i]);
         CHECK_FALSE(q.next());
     }
+}
+
+TEST_CASE("batch: pad repeats the last item also behind items that fail", "[unit][batch]") {
+    auto p = test::keyed_source(6) | ps::map([](int i) { return i < 4 ? i : throw std::runtime_error("broken"); }) | ps::batch(2, pad);
+    CHECK(p.next()->items == std::vector{0, 1});
+    CHECK(p.next()->items == std::vector{2, 3});
+    CHECK_THROWS(p.next());
+    CHECK_THROWS(p.next());
+    auto const last = p.next();
+    CHECK(last->items == std::vector{3, 3});
+    CHECK(last->weight() == 0);
+}
+
+TEST_CASE("batch: batches of keyed batches resume inside one that an exception interrupted, and their padding stands for nothing", "[unit][batch]") {
+    auto make = [] { return test::keyed_source(12, {}, {6}) | ps::batch(1) | ps::batch(4, pad); };
+    auto p = make();
+    CHECK(p.next()->size() == 4);
+    CHECK_THROWS(p.next());
+    auto q = make();
+    q.load(p.save());
+    auto const b = q.next();
+    REQUIRE(b->size() == 4);
+    CHECK(b->items.front().items == std::vector{4});
+    auto r = test::keyed_source(11) | ps::batch(2) | ps::batch(4, pad) | ps::flat_map([](auto outer) { return std::move(outer.items); });
+    std::uint64_t positions = 0;
+    while (auto one = r.next()) positions += one->cover.count();
+    CHECK(positions + r.trailing().count() == 11);
 }
 
 TEST_CASE("batch: a batch of batches stands for what they stand for, and for what was dropped behind them", "[unit][batch]") {

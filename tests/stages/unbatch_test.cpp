@@ -122,6 +122,9 @@ TEST_CASE("unbatch: batches of plain items yield plain ones; batches of batches 
     while (auto b = nested.next()) sizes.push_back(b->size()), covers.push_back(b->cover.count());
     CHECK(sizes == std::vector<std::size_t>{2, 2, 1});
     CHECK(covers == sizes);
+    auto twice = test::keyed_source(5) | ps::batch(2) | ps::batch(2) | ps::unbatch() | ps::unbatch();
+    STATIC_REQUIRE(ps::is_keyed<decltype(twice)::item_type>);
+    CHECK(twice.next()->id == 0);
 }
 
 TEST_CASE("unbatch: without ids where items must have some, an error says what to do and keeps the positions", "[unit][unbatch]") {

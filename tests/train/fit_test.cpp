@@ -320,6 +320,8 @@ TEST_CASE("fit: what feedback returns after step k holds on every rank from step
                     case 5: return 2;
                     case 6: return 3;
                     case 11: return 4;
+                    case 12: return 5;
+                    case 18: return 6;
                     default: return std::nullopt;
                 }
             };
@@ -338,7 +340,7 @@ TEST_CASE("fit: what feedback returns after step k holds on every rank from step
     };
     steps_of wanted;
     for (std::int64_t k = 0; k != 24; ++k) {
-        std::int64_t const level = k >= 12 ? 4 : k >= 8 ? 3 : k >= 7 ? 2 : k >= 4 ? 1 : 0;  // step k + 1
+        std::int64_t const level = k >= 20 ? 6 : k >= 12 ? 5 : k >= 8 ? 3 : k >= 7 ? 2 : k >= 4 ? 1 : 0;  // step k + 1; 4 and 5 are both heard at the epoch's edge
         auto& now = wanted.emplace_back();
         for (std::int64_t i = 0; i != 4; ++i) now.push_back(4 * (k % 12) + i + 1000 * level);
     }
@@ -352,6 +354,26 @@ TEST_CASE("fit: what feedback returns after step k holds on every rank from step
         all.insert(all.end(), rest.begin(), rest.end());
         CHECK(all == wanted);
     }
+}
+
+TEST_CASE("fit: feedback of other controls than the checkpoint's is refused", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const run = [&](std::string const& one, std::string const& two, std::uint64_t most) {
+        return alone([&](ps::dist::context& ctx) {
+            torch::nn::Linear net(1, 1);
+            ps::control<int> a(one, 0), b(two, 0);
+            auto const add = [](int now, std::int64_t i) { return i + now; };
+            auto const never = [](auto const&) -> std::optional<int> { return std::nullopt; };
+            (void)(ps::range(48) | ps::steer(a, add) | ps::steer(b, add) | ps::batch(2) |
+                   train::fit(ctx, net, train::sgd(net), summed, quiet({.checkpoint = folder.path("run"), .resume = train::resume::if_possible, .max_steps = most}), train::feedback(a, never), train::feedback(b, never)));
+        });
+    };
+    CHECK(run("a", "b", 3) == "");
+    auto const text = run("b", "a", 6);
+    CHECK(text.find("feedback of the controls 'a b', this run has 'b a'\n  HINT: ") != text.npos);
+    CHECK(train::feedback_position::parse("1 a 7 0 0 2 9").text() == "1 a 7 0 0 2 9");
+    CHECK_THROWS_AS(train::feedback_position::parse("1 a"), ps::state_error);
+    CHECK_THROWS_AS(train::feedback_position::parse("0 2"), ps::state_error);
 }
 
 TEST_CASE("fit: feedback of a control that no stage reads is named", "[unit][fit]") {

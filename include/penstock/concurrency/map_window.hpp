@@ -80,8 +80,12 @@ public:
     }
 
     void reset(epoch e) {
-        if constexpr (resumable<S>)
-            if (replay_.pulls() != 0 && penstock::goes_on(up_)) reload(*this);
+        if (penstock::goes_on(up_)) {
+            rewind_to_consumer();
+            if (!passed_.empty())  // the next epoch mixes anew, so their numbers mean other items there
+                throw config_error("parallel_map, unordered: the epoch is left in the middle, but its sources go on, and some of their items were delivered before others"
+                                   "\n  HINT: {.ordered = true}, or put take(n) before parallel_map");
+        }
         clear();
         up_.reset(e);
         replay_.reset();
@@ -105,6 +109,13 @@ public:
         delivered.load(record, most_window);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
         delivered.each([&](std::uint64_t k) { passed_.push_back(replay_.pulls() + k); });
+    }
+    /// Forgets what is ahead of the consumer and places the source at the oldest item that he has not got.
+    void rewind_to_consumer() {
+        if constexpr (resumable<S>) reload(*this);
+        else if (held_ != 0)
+            throw config_error("parallel_map: what is ahead of the consumer must be made anew, but the stages before it cannot be placed where he is"
+                               "\n  HINT: give the source save and load, or put parallel_map behind the stage that ends the epoch or reads the control");
     }
     size_hint hint() const {
         auto h = up_.hint();

@@ -52,16 +52,11 @@ public:
         window_->load(r);
     }
     /// Forgets what is ahead of the consumer, so that a value the stages before it or f read takes effect from the next item on.
-    void rewind_to_consumer()
-        requires resumable<S>
-    {
-        reload(*window_);
-    }
+    void rewind_to_consumer() { window_->rewind_to_consumer(); }
     void controls(control_walk& w) const
         requires steered<S>
     {
-        if constexpr (resumable<S>)
-            if (w.moves()) reload(*window_);
+        if (w.moves()) window_->rewind_to_consumer();
         window_->up().controls(w);
     }
     size_hint hint() const
@@ -80,6 +75,7 @@ public:
         return penstock::world_min(window_->up());
     }
     bool goes_on() const { return penstock::goes_on(window_->up()); }
+    bool identifies() const { return detail::identifies(window_->up()); }
     bool same_every_epoch() const { return penstock::same_every_epoch(window_->up()); }
     cover trailing()
         requires dropping<S>

@@ -46,16 +46,11 @@ public:
         ahead_->load(r);
     }
     /// Forgets what is ahead of the consumer, so that a value the stages before it read takes effect from the next item on.
-    void rewind_to_consumer()
-        requires resumable<S>
-    {
-        ahead_->rewind_to_consumer();
-    }
+    void rewind_to_consumer() { ahead_->rewind_to_consumer(); }
     void controls(control_walk& w) const
         requires steered<S>
     {
-        if constexpr (resumable<S>)
-            if (w.moves()) ahead_->rewind_to_consumer();
+        if (w.moves()) ahead_->rewind_to_consumer();
         ahead_->controls(w);
     }
     size_hint hint() const
@@ -74,6 +69,7 @@ public:
         return ahead_->world_min();
     }
     bool goes_on() const { return ahead_->goes_on(); }
+    bool identifies() const { return ahead_->identifies(); }
     bool same_every_epoch() const { return ahead_->same_every_epoch(); }
     void attach(std::stop_token token)
         requires stoppable<S>

@@ -73,8 +73,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
-        if constexpr (resumable<S>)
-            if (started_ && goes_on()) reload(*this);
+        if (started_ && goes_on()) rewind_to_consumer();
         clear();
         up_.reset(e);
     }
@@ -95,11 +94,12 @@ public:
     }
     /// Forgets what was made and not taken, and places the source where the consumer stands: what it yields from here on is made anew, after whatever
     /// the caller changed. Costs what a load costs. Waits for the item that is being made.
-    void rewind_to_consumer()
-        requires resumable<S>
-    {
+    void rewind_to_consumer() {
         if (!started_) return;
-        reload(*this);
+        if constexpr (resumable<S>) reload(*this);
+        else if (!over())
+            throw config_error(message(name_, ": what was read ahead must be made anew, but the stages before it cannot be placed where the consumer is"
+                                       "\n  HINT: give the source save and load, or put ", name_, " behind the stage that ends the epoch or reads the control"));
     }
     void controls(control_walk& w) const
         requires steered<S>
@@ -129,6 +129,7 @@ public:
     }
     bool same_every_epoch() const { return said_.same_every_epoch; }
     bool goes_on() const { return said_.goes_on; }
+    bool identifies() const { return said_.identifies; }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>

@@ -57,17 +57,12 @@ private:
     std::shared_ptr<std::uint64_t> bits_;
 };
 
-/// What a stage knows of one control: the value of every item of the epoch. Changed only while no thread works on the stage.
+/// What a stage knows of one control: the value of every item, by a number that counts on over epochs and over the passes of a cycle. Only the
+/// consumer changes it, by way of the pipeline, and only while no thread works on the stage.
 class control_log {
 public:
-    control_log(std::string name, std::shared_ptr<std::uint64_t> newest) : name_(std::move(name)), newest_(std::move(newest)) { reset(); }
+    control_log(std::string name, std::shared_ptr<std::uint64_t> newest) : name_(std::move(name)), newest_(std::move(newest)), changes_{{0, *newest_}} {}
 
-    /// A new epoch, all of it with the newest value. Not while a state is loaded: stages that start their source again reset it on the way.
-    void reset() {
-        if (!loading_) changes_.assign(1, {0, *newest_});
-    }
-    /// Between loading(true) and loading(false) resets leave the log as it is.
-    void loading(bool on) { loading_ = on; }
     bool reads(std::shared_ptr<std::uint64_t> const& value) const { return newest_ == value; }
     /// The newest value holds from item `from` on.
     void adopt(std::uint64_t from) {
@@ -75,9 +70,13 @@ public:
         if (changes_.back().from == from) changes_.back().bits = *newest_;
         else changes_.push_back({from, *newest_});
     }
+    /// Items before `from` will not be made again.
+    void forget_before(std::uint64_t from) {
+        while (changes_.size() > 1 && changes_[1].from <= from) changes_.erase(changes_.begin());
+    }
     std::uint64_t at(std::uint64_t item) const {
         auto i = changes_.size() - 1;
-        while (changes_[i].from > item) --i;
+        while (i != 0 && changes_[i].from > item) --i;
         return changes_[i].bits;
     }
 
@@ -91,8 +90,8 @@ public:
         changes_.clear();
         for (std::uint64_t i = 0, n = record.get("changes"); i != n; ++i)
             changes_.push_back({record.get("from" + std::to_string(i)), record.get("value" + std::to_string(i))});
-        if (!changes_.empty()) *newest_ = changes_.back().bits;
-        if (changes_.empty() || changes_.front().from != 0) throw state_error(message("load: control.", name_, " has no first value\n  HINT: the state is damaged; use an older checkpoint"));
+        if (changes_.empty()) throw state_error(message("load: control.", name_, " has no value\n  HINT: the state is damaged; use an older checkpoint"));
+        *newest_ = changes_.back().bits;
     }
 
 private:
@@ -101,11 +100,10 @@ private:
     };
     std::string name_;
     std::shared_ptr<std::uint64_t> newest_;  // of the control
-    std::vector<change> changes_;  // ascending; the first one from item 0
-    bool loading_ = false;
+    std::vector<change> changes_;  // ascending, never empty; the first one holds for all items before the second
 };
 
-/// A stage's end of a control: the values of the items of the epoch, by number.
+/// A stage's end of a control: the values of the items, by number.
 template <class T>
 class steering : public control_log {
 public:
@@ -118,7 +116,7 @@ class control_walk {
 public:
     explicit control_walk(bool moves) : moves_(moves) {}
     bool moves() const { return moves_; }
-    /// Called by a steered stage; its next item has number `item`, to be looked at only if `moves`, as a thread may be counting.
+    /// Called by a steered stage; its next item has number `item`, to be looked at only if `moves` or right after a reset, as a thread may be counting.
     virtual void operator()(control_log& log, std::uint64_t const& item) = 0;
 
 protected:

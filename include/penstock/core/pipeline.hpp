@@ -17,6 +17,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace penstock {
 
@@ -57,6 +58,7 @@ public:
         drop_peeked();
         direct_ = false;
         source_.reset(e);
+        adopt_controls();
         epoch_ = e.plain();
         started_ = true;
     }
@@ -141,11 +143,8 @@ public:
                 with.used = used;
                 source_.reset(with);
             }
-        if constexpr (steered<S>) {
-            walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
-            keeps_controls const guard(*this);
-            source_.load(r);
-        } else source_.load(r);
+        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
+        source_.load(r);
         started_ = started;
     }
     /// Whether the next epoch goes on where this one was left, so that its end is a position worth saving.
@@ -157,14 +156,15 @@ public:
     void set(control<T>& c, std::type_identity_t<T> value)
         requires steered<S>
     {
-        keeps_controls const guard(*this);  // what was made ahead is loaded anew, and up to here with the old value
-        *c.bits() = control<T>::pack(value);
+        std::vector<std::pair<control_log*, std::uint64_t>> logs;
         bool read = false;
-        walk(true, [&](control_log& log, std::uint64_t const& item) {
+        walk(true, [&](control_log& log, std::uint64_t const& item) {  // and what was made ahead is to be made anew
+            logs.emplace_back(&log, item);
             read = read || log.reads(c.bits());
-            log.adopt(item);
         });
         if (!read) throw config_error(message("set: no stage of this chain reads the control '", c.name(), "'\n  HINT: give steer(control, f) a copy of this very control"));
+        *c.bits() = control<T>::pack(value);
+        for (auto const& [log, item] : logs) log->adopt(item);
     }
 
     penstock::cover trailing()
@@ -240,19 +240,6 @@ public:
     std::default_sentinel_t end() const { return {}; }
 
 private:
-    /// While alive, stages that start their source again do not make its controls forget.
-    class keeps_controls {
-    public:
-        explicit keeps_controls(pipeline& p) : p_(p) { tell(true); }
-        keeps_controls(keeps_controls const&) = delete;
-        ~keeps_controls() { tell(false); }
-
-    private:
-        void tell(bool on) {
-            p_.walk(false, [on](control_log& log, std::uint64_t const&) { log.loading(on); });
-        }
-        pipeline& p_;
-    };
     template <class F>
     void walk(bool moves, F f) const {
         struct walker final : control_walk {
@@ -284,6 +271,14 @@ private:
         if (started_) return;
         started_ = true;
         if constexpr (resettable<S>) source_.reset(epoch_);
+        adopt_controls();
+    }
+    /// An epoch begins with the newest values; they may have been set before, or through another chain. No thread works on the stages.
+    void adopt_controls() {
+        if constexpr (steered<S>) walk(false, [this](control_log& log, std::uint64_t const& item) {
+            log.adopt(item);
+            if (!goes_on()) log.forget_before(item);
+        });
     }
 
     S source_;

@@ -36,18 +36,16 @@ struct tally {
         --count;
         hash -= mark_of(item);
     }
-    /// What add() adds to the hash for an item of that id.
+    /// What add() adds to the hash for an item of that id, and for any item.
     static constexpr std::uint64_t mark(std::uint64_t id) { return mix64(id); }
-
-    friend bool operator==(tally const&, tally const&) = default;
-
-private:
     template <class Item>
     static std::uint64_t mark_of([[maybe_unused]] Item const& item) {
         if constexpr (is_keyed<Item>) return mark(item.id);
         else if constexpr (is_batch<Item>) return item.ids.empty() ? 0 : mark(item.ids.front());
         else return 0;
     }
+
+    friend bool operator==(tally const&, tally const&) = default;
 };
 
 /// The mutex of a stage that is used by one thread.

@@ -183,8 +183,7 @@ inline context init(int& argc, char**& argv, options o) {
     int const nproc = detail::take_flags(argc, argv, o);
     auto l = read_launch(process_environment(), nproc);
     if (l.spawn > 0) {
-        auto const ours = std::find_if(all.begin(), all.end(), [](char const* a) { return std::string_view(a) == "--"; });
-        all.erase(std::remove_if(all.begin() + 1, ours, [](char const* a) { return std::string_view(a).starts_with("--nproc="); }), ours);
+        detail::drop_nproc(all);
         context::be_parent(l.spawn, static_cast<int>(all.size()), all.data(), o);
     }
     if (l.source == "--nproc") die_with_parent();

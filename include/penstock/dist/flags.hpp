@@ -5,10 +5,13 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace penstock::dist {
 
@@ -29,6 +32,9 @@ inline double flag_number(std::string_view flag, std::string_view text, double l
         throw config_error(message(flag, "=N: N must be a number >= ", least, ", got '", text, "'\n  HINT: for example ", flag, "=2"));
     return n;
 }
+
+/// Whether it can be the value of the flag before it.
+inline bool is_value(char const* a) { return a && !std::string_view(a).starts_with("--"); }
 
 /// Removes `--nproc=N` (or `--nproc N`) and the flags of `options` from argv (up to "--") and returns N, 0 if it is not there.
 inline int take_flags(int& argc, char** argv, options& o) {
@@ -53,7 +59,7 @@ inline int take_flags(int& argc, char** argv, options& o) {
         auto const eq = a.find('=');
         auto const value = [&]() -> std::string_view {
             if (eq != a.npos) return a.substr(eq + 1);
-            return i + 1 < argc && argv[i + 1][0] != '-' ? argv[++i] : "";
+            return i + 1 < argc && is_value(argv[i + 1]) ? argv[++i] : "";
         };
         if (i > 0 && a == "--") ours = false;
         if (i == 0 || !ours || !take(a.substr(0, eq), value)) argv[kept++] = argv[i];
@@ -61,6 +67,19 @@ inline int take_flags(int& argc, char** argv, options& o) {
     argc = kept;
     argv[argc] = nullptr;
     return nproc;
+}
+
+/// What the ranks are started with: argv without `--nproc=N` or `--nproc N`.
+inline void drop_nproc(std::vector<char*>& argv) {
+    std::vector<char*> kept;
+    bool ours = true;
+    for (std::size_t i = 0; i != argv.size(); ++i) {
+        std::string_view const a = argv[i] ? argv[i] : "";
+        if (i > 0 && a == "--") ours = false;
+        if (i > 0 && ours && a == "--nproc") i += i + 1 < argv.size() && is_value(argv[i + 1]);
+        else if (i == 0 || !ours || !a.starts_with("--nproc=")) kept.push_back(argv[i]);
+    }
+    argv = std::move(kept);
 }
 
 }  // namespace detail

@@ -32,12 +32,13 @@ template <class S>
 class [[nodiscard]] batch_stage : public stage_over<S> {
     using input = typename S::item_type;
     using element = value_of<input>;
+    static constexpr std::uint64_t least_every = 256, most_every = 4096;  // pulls between snapshots; with pad a batch is never without a held item
     static constexpr bool copies = can_copy<element>;
     static constexpr bool plain = std::is_same_v<input, element> && !std::is_same_v<element, bool> && std::is_trivially_copyable_v<element> && std::is_trivially_default_constructible_v<element>;
 
 public:
     using item_type = batch_of<element>;
-    batch_stage(S before, std::uint64_t n, batch_options o = {}) : stage_over<S>{std::move(before)}, n_(n), remainder_(o.remainder), replay_("batch", 4096) {
+    batch_stage(S before, std::uint64_t n, batch_options o = {}) : stage_over<S>{std::move(before)}, n_(n), remainder_(o.remainder), replay_("batch", o.remainder == remainder::pad ? (std::clamp)(n, least_every, most_every) : most_every) {
         if (!copies && remainder_ == remainder::pad)
             throw config_error(message("batch(", n, ", {.remainder = remainder::pad}): padding copies items, which these cannot be, got pad\n  HINT: keep the short batch, or drop it"));
     }
@@ -102,6 +103,8 @@ public:
     {
         tally held{now_.size() + filler_.has_value(), 0};
         for (auto const id : now_.ids) held.hash += tally::mark(id);
+        if constexpr (is_batch<input>)
+            for (auto const& one : now_.items) held.hash += tally::mark_of(one);
         if (filler_) held.hash += filler_mark_;
         replay_.save(w, this->up, replay_.pulls(), held);
         w.stage("batch", 3).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_ ? filler_at_ : first_);
@@ -219,37 +222,33 @@ private:
         }
         return std::nullopt;
     }
-    /// With pad. While the next batch may have no item of its own to repeat, the last one stays.
+    /// With pad. While there is a next batch, which may have no item of its own to repeat, the last one stays.
     item_type padded(bool more) {
         auto out = std::exchange(now_, {});
         auto const own = out.size();
         auto const* model = own != 0 ? &out.items.back() : filler_ ? &*filler_ : nullptr;
         if (own != n_ && model) {
-            auto const copy = element(*model);  // appending moves what it points to
+            auto copy = element(*model);  // appending moves what it points to
+            if constexpr (is_batch<element>) copy.cover = {};
             if (out.weights.empty()) out.weights.assign(own, 1.0);
             if constexpr (is_keyed<input>) out.ids.resize(static_cast<std::size_t>(n_), padding);
             out.weights.resize(static_cast<std::size_t>(n_), 0.0);
             out.items.resize(static_cast<std::size_t>(n_), copy);
         }
-        if (own != 0) {
-            filler_.reset();
-            if (more && may_end()) {
-                filler_.emplace(out.items[static_cast<std::size_t>(own - 1)]);
-                filler_mark_ = out.ids.empty() ? 0 : tally::mark(out.ids[static_cast<std::size_t>(own - 1)]);
-                filler_at_ = newest_;
-            }
+        if (!more) filler_.reset();
+        else if (own != 0) {
+            auto const last = static_cast<std::size_t>(own - 1);
+            filler_.emplace(out.items[last]);
+            filler_mark_ = out.ids.empty() ? tally::mark_of(out.items[last]) : tally::mark(out.ids[last]);
+            filler_at_ = newest_;
         }
         replay_.release(filler_ ? filler_at_ : first_);
         return out;
     }
-    bool may_end() const {
-        if constexpr (hinted<S>) return this->up.hint().lower == 0;
-        else return true;
-    }
     void keep_filler(input& item) {
         if constexpr (copies) {
             filler_.emplace(value(item));
-            if constexpr (is_keyed<input>) filler_mark_ = tally::mark(item.id);
+            filler_mark_ = tally::mark_of(item);
         }
     }
     void clear() {
@@ -263,7 +262,7 @@ private:
     remainder remainder_;
     replay<S> replay_;
     item_type now_;
-    std::optional<element> filler_;  // with pad: the last item, while the next batch may be empty
+    std::optional<element> filler_;  // with pad: the last item, while another batch follows
     std::uint64_t filler_mark_ = 0;
     std::uint64_t newest_ = 0, filler_at_ = 0;  // numbers of the pulls of the newest item, and of filler_
     std::uint64_t emitted_ = 0;
@@ -279,7 +278,7 @@ private:
 ///
 /// Order    unchanged
 /// Buffers  at most n items; those of a batch that an exception interrupted stay, and the next call goes on filling it
-/// Resume   exact; after an exception inside a batch, or before a batch that may only repeat an item, replay of at most 4096 + n items
+/// Resume   exact; after an exception inside a batch replay of at most 4096 + n items, with pad always of at most max(256, n) + n
 /// Threads  none
 /// Errors   forwards those of the stages before; stage_error if more items come than were promised, with drop if fewer; config_error if n < 1
 ///

@@ -36,13 +36,6 @@ public:
         auto h = [&](input&& item) { return g(made(item, item_++)); };
         return penstock::for_each_while(this->up, h);
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        steering_.reset();
-        item_ = 0;
-    }
     void save(state_writer& w) const
         requires resumable<S>
     {
@@ -71,14 +64,14 @@ private:
 
     mutable steering<T> steering_;  // a walk changes it through the pipeline, which is not const then
     F f_;
-    std::uint64_t item_ = 0;  // number of the next item; one that throws has a number too
+    std::uint64_t item_ = 0;  // number of the next item, counted on over epochs; one that throws has a number too
 };
 
 /// Replaces every item by f(value of the control, item). Of a keyed item f gets the value inside. See control.hpp for when a change holds.
 ///
 /// Order    unchanged
 /// Buffers  nothing
-/// Resume   exact: the number of the item, and every change of this epoch with its place
+/// Resume   exact: the number of the item, and every change that what is held may need, with its place
 /// Threads  none; f runs on the thread that pulls
 /// Errors   forwards those of the stages before, and of f: over keyed items as a stage_error that names the sample. Either consumes its item
 ///

@@ -20,9 +20,13 @@ template <class S>
 consteval bool batches_identify() {
     using item = typename S::item_type;
     if constexpr (!is_batch<item>) return is_keyed<item>;
-    else if constexpr (is_batch<typename item::value_type>) return false;  // batches have a cover, but no id
     else if constexpr (shows_input<S>) return batches_identify<input_of<S>>();
     else return true;
+}
+/// Batches in a batch have a cover, but no id.
+template <class S>
+consteval bool opens_keyed() {
+    return !is_batch<typename S::item_type::value_type> && batches_identify<S>();
 }
 
 template <class T>
@@ -86,7 +90,7 @@ inline auto unbatch() {
         if constexpr (!ok) return broken_chain{};
         else {
             using value_type = typename item::value_type;
-            using open = std::conditional_t<detail::batches_identify<S>(), detail::keyed_items<value_type>, detail::plain_items<value_type>>;
+            using open = std::conditional_t<detail::opens_keyed<S>(), detail::keyed_items<value_type>, detail::plain_items<value_type>>;
             return flat_map_stage<S, open>("unbatch", std::move(input), open{});
         }
     });

@@ -4,6 +4,7 @@
 #include <penstock/core/control.hpp>  // defines: control
 #include <penstock/core/errors.hpp>   // defines: state_error, message
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -26,44 +28,49 @@ struct proposal {
 
 /// What a checkpoint keeps of the feedback parts: the values in force, and rank 0's proposals that no rank has heard of yet.
 struct feedback_position {
-    std::vector<std::uint64_t> values{};   ///< by part
-    std::optional<proposal> sent{};        ///< in the packet that is under way
+    struct setting {
+        std::string control;
+        std::uint64_t bits = 0;
+    };
+    std::vector<setting> values{};   ///< by part
+    std::optional<proposal> sent{};  ///< in the packet that is under way
     std::deque<proposal> waiting{};
 
     std::string text() const {
-        std::string out = std::to_string(values.size());
-        for (auto const v : values) out += ' ' + std::to_string(v);
-        for (auto const& p : unheard()) out += ' ' + std::to_string(p.part) + ' ' + std::to_string(p.bits);
+        auto out = std::to_string(values.size());
+        for (auto const& v : values) out += ' ' + v.control + ' ' + std::to_string(v.bits);
+        auto unheard = waiting;
+        if (sent) unheard.push_front(*sent);
+        for (auto const& p : unheard) out += ' ' + std::to_string(p.part) + ' ' + std::to_string(p.bits);
         return out;
     }
     /// The same position before its packet is sent again.
     static feedback_position parse(std::string_view text) {
-        std::vector<std::uint64_t> all;
-        auto const* at = text.data();
-        auto const* const end = at + text.size();
-        while (at != end) {
+        auto rest = text;
+        auto const word = [&] {
+            auto const cut = (std::min)(rest.find(' '), rest.size());
+            auto const first = rest.substr(0, cut);
+            rest.remove_prefix((std::min)(cut + 1, rest.size()));
+            return first;
+        };
+        auto const number = [&] {
+            auto const digits = word();
             std::uint64_t n = 0;
-            auto const got = std::from_chars(at, end, n);
-            if (got.ec != std::errc{} || (got.ptr != end && *got.ptr != ' ')) damaged(text);
-            all.push_back(n);
-            at = got.ptr == end ? end : got.ptr + 1;
-        }
-        if (all.empty() || all[0] > all.size() - 1 || (all.size() - 1 - all[0]) % 2 != 0) damaged(text);
+            auto const got = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+            if (got.ec != std::errc{} || got.ptr != digits.data() + digits.size())
+                throw state_error(message("fit: the checkpoint's feedback is '", text, "', which names no values\n  HINT: the checkpoint is damaged; use an older one"));
+            return n;
+        };
         feedback_position out;
-        auto const first = all.begin() + 1, behind = first + static_cast<std::ptrdiff_t>(all[0]);
-        out.values.assign(first, behind);
-        for (auto i = behind; i != all.end(); i += 2) out.waiting.push_back({i[0], i[1]});
+        for (auto n = number(); n != 0; --n) {
+            std::string name(word());
+            out.values.push_back({std::move(name), number()});
+        }
+        while (!rest.empty()) {
+            auto const part = number();
+            out.waiting.push_back({part, number()});
+        }
         return out;
-    }
-
-private:
-    std::deque<proposal> unheard() const {
-        auto all = waiting;
-        if (sent) all.push_front(*sent);
-        return all;
-    }
-    [[noreturn]] static void damaged(std::string_view text) {
-        throw state_error(message("fit: the checkpoint's feedback is '", text, "', which is no list of numbers\n  HINT: the checkpoint is damaged; use an older one"));
     }
 };
 
@@ -79,6 +86,7 @@ public:
         std::optional<T> const value = f_(info);
         return value ? std::optional(control<T>::pack(*value)) : std::nullopt;
     }
+    std::string const& name() const { return control_.name(); }
     std::uint64_t bits() const { return *control_.bits(); }
     /// Before an epoch begins.
     void begin_with(std::uint64_t bits) { *control_.bits() = bits; }
@@ -106,22 +114,26 @@ class feedback_parts {
 public:
     explicit feedback_parts(Each each) : each_(std::move(each)) {}
 
+    static constexpr bool any = Each::any_feedback;
+
     void keep_values(feedback_position& at) {
         at.values.clear();
-        numbered([&](auto& part, std::uint64_t) { at.values.push_back(part.bits()); });
+        numbered([&](auto& part, std::uint64_t) { at.values.push_back({part.name(), part.bits()}); });
     }
     /// After a resume; the pipeline is reset next.
     void begin(feedback_position const& at) {
-        numbered([&](auto& part, std::uint64_t n) {
-            if (n <= at.values.size()) part.begin_with(at.values[n - 1]);
-        });
+        std::string saved, ours;
+        for (auto const& v : at.values) saved += ' ' + v.control;
+        numbered([&](auto& part, std::uint64_t) { ours += ' ' + part.name(); });
+        if (saved != ours)
+            throw state_error(message("fit: the checkpoint was saved with feedback of the controls '", saved.substr(!saved.empty()), "', this run has '", ours.substr(!ours.empty()),
+                                      "'\n  HINT: give fit the parts that were saved, in their order; or start in an empty folder"));
+        numbered([&](auto& part, std::uint64_t n) { part.begin_with(at.values[n - 1].bits); });
     }
     /// After a resume; the pipeline was loaded just now, to where it stood when the values were others.
     template <class Data>
     void go_on(Data& data, feedback_position const& at) {
-        numbered([&](auto& part, std::uint64_t n) {
-            if (n <= at.values.size()) part.adopt(data, at.values[n - 1]);
-        });
+        numbered([&](auto& part, std::uint64_t n) { part.adopt(data, at.values[n - 1].bits); });
     }
     template <class Info>
     void ask(Info const& info, feedback_position& at) {
@@ -159,14 +171,14 @@ private:
 };
 
 /// A part of fit: after every step rank 0 calls f(step_info), and a value it returns is set on every rank: what is returned after step k holds
-/// from the first batch of step k + 3 on, or, if the epoch ends before, from the next epoch on. Several values go out one per step, in order.
+/// from the first batch of step k + 3 on, and from the next epoch on if that begins before. Several values of one step go out one per step, in order.
 /// The step_info is that of rank 0: agree on anything else before (ctx.all_reduce in an on_step part is a collective of all ranks).
 ///
 /// Order    that of the steps; see core/control.hpp for what stages have read ahead
 /// Buffers  nothing
 /// Resume   exact: values in force and on their way are in the checkpoint, also for another number of ranks
 /// Threads  none
-/// Errors   forwards those of f; config_error if no stage of the chain reads the control
+/// Errors   forwards those of f; config_error if no stage of the chain reads the control; state_error on a resume with other controls
 ///
 ///     feedback(level, [](auto const& info) { return info.step == 100 ? std::optional(2) : std::nullopt; })
 template <class T, class F>

@@ -161,7 +161,7 @@ private:
         auto before = read_ledgers(c);
         if (ctx_.rank() == 0 && at.weight > 0) at.loss = at::full({}, before.loss, at::kDouble).to(ctx_.device());
         if (at.epoch_step == 0) {
-            if (!c.state.pipeline.empty()) notes.push_back("sources that go on over the edge of an epoch begin a new pass: the ranks are others now");
+            if (!c.state.pipeline.empty()) notes.push_back("sources that go on over the edge of an epoch begin a new pass: the position of the chain is not taken over");
             return;
         }
         at.taken_over = 1 + at.epoch_step;

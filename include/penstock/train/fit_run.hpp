@@ -40,7 +40,7 @@ namespace penstock::train {
 ///     forward and backward of window k, one reduction, clip, update
 ///     log, checkpoint              at steps that follow from the step's number, so that no rank has to ask
 ///
-/// A value that feedback proposed after step k goes with packet(k+2) and is set before window k+3 is pulled.
+/// A value that feedback proposed after step k goes with packet(k+2) and is set before window k+3 is pulled, or at the epoch's edge.
 /// A checkpoint holds the position after window k, which was taken when that window was pulled: what is pulled ahead is not counted.
 /// An epoch's edge is a barrier: everything is trained before the pipeline is reset.
 template <class Data, class Model, class Optimizer, class Loss, class Parts>
@@ -158,7 +158,7 @@ private:
             report_.stopped = all.want_stop != 0 || limit;
             if (all.want_save != 0 || report_.stopped) save();
             if (report_.stopped) return;
-            feedback_.adopt(data_, {static_cast<std::uint64_t>(all.control[1]), std::bit_cast<std::uint64_t>(all.control[2])}, at_.feedback);
+            feedback_.adopt(data_, heard(all), at_.feedback);
             if (edge) return;
             auto next = pull(reader);
             sent = send(next, false);
@@ -242,6 +242,7 @@ private:
 
     void end_epoch() {
         log_.flush(at_, lr_);
+        if constexpr (feedback_parts<of_parts>::any) hear_proposals();
         ++at_.epoch;
         at_.epoch_step = 0;
         at_.inside.reset();
@@ -275,11 +276,24 @@ private:
         log_.tell(notes_);
     }
 
+    /// At an epoch's edge: what rank 0 has left to say is heard before the next epoch begins.
+    void hear_proposals() {
+        for (bool more = true; more;) {
+            auto const next = feedback_.next(at_.feedback);
+            auto sent = dist::start(ctx_, {.control = {0, static_cast<std::int64_t>(next.part), std::bit_cast<std::int64_t>(next.bits), static_cast<std::int64_t>(at_.feedback.waiting.size())}});
+            auto const all = agree(sent);
+            feedback_.adopt(data_, heard(all), at_.feedback);
+            more = all.control[3] != 0;
+        }
+    }
+    static proposal heard(dist::packet_sum const& all) { return {static_cast<std::uint64_t>(all.control[1]), std::bit_cast<std::uint64_t>(all.control[2])}; }
+
     template <class F>
     void each_part(F&& f) {
         of_parts{parts_}(f);
     }
     struct of_parts {
+        static constexpr bool any_feedback = []<class... P>(std::tuple<P...>*) { return (is_feedback<P> || ...); }(static_cast<Parts*>(nullptr));
         Parts& parts;
         template <class G>
         void operator()(G g) const {

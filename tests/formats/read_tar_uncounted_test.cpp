@@ -202,6 +202,12 @@ TEST_CASE("read_tar of unknown counts: resumes at every position and over the fi
             }
         }
         CHECK(states.front().text().size() < 400);
+        auto q = disk.open(rank, 2);  // counted by now
+        CHECK(q.world_max());
+        q.load(states[2]);
+        q.reset(4, 0);  // the epoch that was begun, from its start
+        CHECK_FALSE(q.world_max());
+        CHECK(trace(q, nullptr) == whole);
     }
     auto p = disk.open(0, 2) | ps::shuffle(5) | ps::batch(3);
     p.reset(1, 1);

@@ -78,8 +78,8 @@ public:
     char type() const { return all_[156]; }
     std::optional<std::uint64_t> size() const { return tar_number(field(124, 12)); }
 
-    bool ustar() const { return field(257, 8) == std::string_view("ustar\00000", 8); }
-    bool v7() const { return field(257, 8) == std::string_view("\0\0\0\0\0\0\0\0", 8); }
+    bool ustar() const { return magic_is("ustar\00000"); }
+    bool v7() const { return magic_is("\0\0\0\0\0\0\0\0"); }
 
     /// The name in this block. Only the ustar dialect has a prefix: GNU keeps other things there.
     void name(std::string& into) const {
@@ -90,7 +90,8 @@ public:
     }
 
 private:
-    std::string_view field(std::size_t at, std::size_t length) const { return all_.substr(at, length); }
+    bool magic_is(char const (&text)[9]) const { return std::memcmp(all_.data() + 257, text, 8) == 0; }
+    std::string_view field(std::size_t at, std::size_t length) const { return {all_.data() + at, length}; }
     std::string_view text(std::size_t at, std::size_t length) const {
         auto const f = field(at, length);
         return f.substr(0, f.find('\0'));

@@ -110,14 +110,14 @@ std::string describe_plan(P const& p, std::size_t most_ranks = 32) {
     if constexpr (ok) return detail::find_plan(p.inner(), most_ranks);
     else return {};
 }
-/// The same of a plan whose counts are known, for a reader without a random stage behind it, each of which gives the shards another order.
+/// The same of a plan whose counts are known.
 inline std::string describe_plan(shard_plan const& plan, epoch e = {}, std::size_t most_ranks = 32) {
     if (!plan.counted())
         throw config_error(message("describe_plan(", plan.names().shown(), "): the number of samples of the shards is not known\n  HINT: give counts to shard_list, or ask the chain with its reader"));
     if (plan.samples() == 0) return detail::heading_of_plan(plan, e.index, 0);
     auto l = line(plan);
     auto const window = l.window(e.index);
-    return detail::describe_epoch(std::move(l), e.key, e.index, std::span(&window, 1), most_ranks);
+    return detail::describe_epoch(std::move(l), e.line, e.index, std::span(&window, 1), most_ranks);
 }
 
 }  // namespace penstock

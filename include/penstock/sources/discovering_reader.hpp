@@ -68,7 +68,7 @@ public:
     void reset(epoch e) {
         if (discovers_ && e.index == 0) {
             refuse_recut(e, "the first epoch of shards that nobody counted", "finish it with as many ranks as began it, or count the shards first (read_tar() without count_mode::unknown)", "deals whole shards, and the ranks are others now");
-            key_ = e.key;
+            key_ = e.line;
             begin(plan_.part().rank, 0);
             return;
         }

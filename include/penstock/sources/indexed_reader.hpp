@@ -85,7 +85,7 @@ public:
     }
 
     void reset(epoch e) {
-        key_ = e.key;
+        key_ = e.line;
         epoch_ = e.index;
         lost_ = {};
         assign(e);

@@ -24,29 +24,26 @@ struct stage_share {
 
 /// What every stage of a report did itself. The report lists a chain from its sources to its end, each fan-in after all its inputs.
 inline std::vector<stage_share> shares(stats_report const& all) {
-    struct chain {
-        std::size_t first, last;
-        std::uint64_t total_ns;  // in next() of its last stage
-    };
     std::vector<stage_share> out(all.size());
-    std::vector<chain> open;  // those that no fan-in has joined yet
+    std::vector<std::uint64_t> open, time;  // per chain that no fan-in has joined yet: its first entry, the last being before the next one's; the time in its next()
     for (std::size_t i = 0; i != all.size(); ++i) {
         auto const& s = all[i];
-        auto now = chain{i, i, 0};
+        auto first = i;
+        std::uint64_t before = 0;
         for (std::uint32_t k = 0; k != s.inputs && !open.empty(); ++k) {
-            auto const before = open.back();
-            open.pop_back();
-            now.first = before.first;
-            now.total_ns += before.total_ns;
             if (s.inputs > 1)
-                for (auto j = before.first; j <= before.last; ++j) ++out[j].depth;
+                for (auto j = open.back(); j != first; ++j) ++out[j].depth;
+            first = open.back();
+            before += time.back();
+            open.pop_back();
+            time.pop_back();
         }
         out[i].entry = i;
         if (s.threads)  // the work is that of the stages before it
-            for (auto j = now.first; j != i; ++j) ++out[j].thread;
-        else out[i].own_ns = s.probed ? s.total_ns - (std::min)(now.total_ns, s.total_ns) : s.busy_ns;
-        now.total_ns = s.probed || s.threads ? s.total_ns : now.total_ns + s.busy_ns;
-        open.push_back(now);
+            for (auto j = first; j != i; ++j) ++out[j].thread;
+        else out[i].own_ns = s.probed ? s.total_ns - (std::min)(before, s.total_ns) : s.busy_ns;
+        open.push_back(first);
+        time.push_back(s.probed || s.threads ? s.total_ns : before + s.busy_ns);
     }
     return out;
 }
@@ -95,7 +92,9 @@ inline std::string bottleneck(stats_report const& all) {
         work.resize((std::max)(work.size(), s.thread + 1));
         work[s.thread] += s.own_ns;
     }
-    auto const busiest = static_cast<std::size_t>(std::max_element(work.begin(), work.end()) - work.begin());
+    std::size_t busiest = 0;
+    for (std::size_t t = 1; t < work.size(); ++t)
+        if (work[t] > work[busiest]) busiest = t;
     auto worst = mine.end();
     for (auto i = mine.begin(); i != mine.end(); ++i)
         if (i->thread == busiest && (worst == mine.end() || i->own_ns > worst->own_ns)) worst = i;

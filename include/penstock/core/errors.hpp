@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <iosfwd>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -25,6 +27,14 @@ inline void append_text(std::string& out, std::unsigned_integral auto n) { out +
 inline void append_text(std::string& out, std::floating_point auto x) {
     char digits[32];
     out.append(digits, static_cast<std::size_t>(std::snprintf(digits, sizeof digits, "%g", static_cast<double>(x))));
+}
+/// Of other types what a stream prints, whose header the user of such a type has included.
+template <class T, class Stream = std::ostringstream>
+    requires(!std::is_arithmetic_v<T> && !std::is_convertible_v<T const&, std::string_view>)
+void append_text(std::string& out, T const& x) {
+    Stream s;
+    s << x;
+    out += s.str();
 }
 
 }  // namespace detail

@@ -61,6 +61,12 @@ TEST_CASE("interval_set: a byte or two per run, and damaged bytes are refused", 
     for (std::uint64_t i = 0; i != 1000; ++i) s.add({1'000'000'000'000 + 2 * i, 1'000'000'000'000 + 2 * i + 1});
     CHECK(s.bytes().size() <= 1000 + 10);
     CHECK(ps::interval_set().bytes().empty());
+    ps::interval_set strided;
+    for (std::uint64_t i = 0; i != 100'000; ++i) strided.add(ps::interval{5 + 8 * i, 6 + 8 * i});
+    strided.add(ps::interval{1'000'000, 1'000'100});
+    CHECK(strided.bytes().size() <= 24);
+    CHECK(ps::interval_set::parse(strided.bytes()) == strided);
+    CHECK_THROWS_AS(ps::interval_set::parse(std::vector<std::uint8_t>{0x21, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F}), ps::state_error);
     auto bytes = s.bytes();
     bytes.resize(3);
     CHECK_THROWS_AS(ps::interval_set::parse(bytes), ps::state_error);

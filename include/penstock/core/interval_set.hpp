@@ -64,11 +64,21 @@ public:
     void clear() { runs_.clear(); }
 
     /// Per run the gap before it and its length: two numbers below 16 in one byte (high and low half), else as LEB128 after a byte whose half is 0.
+    /// Runs that repeat the gap and the length before them, as those of a stride do, are 0, 0 (no gap) and how many they are.
     std::vector<std::uint8_t> bytes() const {
         std::vector<std::uint8_t> out;
-        std::uint64_t at = 0;
-        for (auto const run : runs_) {
-            auto const gap = run.begin - at, length = run.size();
+        std::uint64_t at = 0, last_gap = 0, last_length = 0;
+        for (std::size_t i = 0; i != runs_.size(); ++i) {
+            auto const repeated = repeats(i, at, last_gap, last_length);
+            if (repeated >= 4) {
+                out.insert(out.end(), {0, 0});
+                put_number(out, repeated);
+                i += repeated - 1;
+                at = runs_[i].end;
+                continue;
+            }
+            auto const run = runs_[i];
+            auto const gap = last_gap = run.begin - at, length = last_length = run.size();
             auto const high = gap != 0 && gap < 16 ? gap : 0, low = length < 16 ? length : 0;
             out.push_back(static_cast<std::uint8_t>(high << 4 | low));
             if (high == 0) put_number(out, gap);
@@ -79,15 +89,23 @@ public:
     }
     static interval_set parse(std::span<std::uint8_t const> in) {
         interval_set s;
-        std::uint64_t at = 0;
+        std::uint64_t at = 0, last_gap = 0, last_length = 0;
         while (!in.empty()) {
             auto const first = in.front();
             in = in.subspan(1);
             auto const gap = first >> 4 ? std::uint64_t{static_cast<std::uint8_t>(first >> 4)} : number(in);
+            if (first == 0 && gap == 0 && last_gap != 0) {
+                auto const repeated = number(in);
+                if (repeated > most_repeats || repeated > (~std::uint64_t{0} - at) / (last_gap + last_length)) damaged();
+                for (std::uint64_t k = 0; k != repeated; ++k, at += last_gap + last_length) s.runs_.push_back({at + last_gap, at + last_gap + last_length});
+                continue;
+            }
             auto const length = first & 15 ? std::uint64_t{static_cast<std::uint8_t>(first & 15)} : number(in);
             if (length == 0 || (gap == 0 && at != 0) || gap > ~std::uint64_t{0} - at || length > ~std::uint64_t{0} - at - gap) damaged();
             s.runs_.push_back({at + gap, at + gap + length});
             at += gap + length;
+            last_gap = gap;
+            last_length = length;
         }
         return s;
     }
@@ -95,6 +113,14 @@ public:
     friend bool operator==(interval_set const&, interval_set const&) = default;
 
 private:
+    static constexpr std::uint64_t most_repeats = std::uint64_t{1} << 32;
+
+    /// How many runs from number i on have this gap, which is not 0, and this length.
+    std::size_t repeats(std::size_t i, std::uint64_t at, std::uint64_t gap, std::uint64_t length) const {
+        auto const first = i;
+        for (; gap != 0 && i != runs_.size() && i - first != most_repeats && runs_[i].begin - at == gap && runs_[i].size() == length; ++i) at = runs_[i].end;
+        return i - first;
+    }
     static void put_number(std::vector<std::uint8_t>& out, std::uint64_t n) {
         for (; n >= 128; n >>= 7) out.push_back(static_cast<std::uint8_t>(n | 128));
         out.push_back(static_cast<std::uint8_t>(n));

@@ -39,7 +39,7 @@ struct indexed_options {
 ///
 /// Order    a permutation of all samples of the pass by (seed, pass) alone, without a table; or that of the shards
 /// Buffers  one sample; open_shards shards are open
-/// Resume   exact, one number. In another world by the ledger, which takes about a byte per sample of each rank, as a rank's samples never follow each other
+/// Resume   exact, one number. In another world by the ledger: some bytes in a file, in memory 16 per sample of this rank in the epoch
 /// Threads  none; index_threads while the chain is built, for shards without a block
 /// Errors   config_error for a shard that cannot be opened or indexed, or has a global pax header, and for no samples at all; lost_samples for damage,
 ///          a shard that changed, a field that is not what was indexed (verify), I/O: each costs its one sample, and the next call goes on behind it

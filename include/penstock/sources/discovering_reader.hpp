@@ -1,6 +1,7 @@
 // Implements: discovering_reader<Format>, a planned_reader whose first epoch finds out how many samples the shards hold by reading them.
 #pragma once
 
+#include <penstock/core/recut.hpp>              // defines: refuse_recut
 #include <penstock/sources/planned_reader.hpp>  // defines: planned_reader, shard_format, any_number_of_samples, line, lost_run, put_cover, get_cover, stopper
 
 #include <concepts>

@@ -1,6 +1,7 @@
 #include <penstock/core/probe.hpp>
 
 #include <penstock/sources/range.hpp>
+#include <penstock/stages/batch.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/watch.hpp>
@@ -40,6 +41,15 @@ TEST_CASE("probe: the estimated time is that of the calls, whichever way they ar
         CHECK(s.total_ns > 400 * 60'000 * 8 / 10);  // at least the time that was spent, but for the luck of the draw
         CHECK(s.age_ns >= 400 * 60'000 - 1'000'000);
     }
+}
+
+TEST_CASE("probe: items that a batch takes in runs are counted and timed", "[unit][probe]") {
+    auto p = ps::range(1000) | ps::watch() | ps::map([](auto i) { return i + 1; }) | ps::batch(7);
+    std::uint64_t items = 0;
+    while (auto batch = p.next()) items += batch->size();
+    CHECK(items == 1000);
+    CHECK(p.stats()[1].items == 1000);
+    CHECK(p.stats()[1].total_ns > 0);
 }
 
 TEST_CASE("probe: calls are timed the more seldom the cheaper they are", "[unit][probe]") {

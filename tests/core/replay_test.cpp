@@ -1,13 +1,17 @@
 #include <penstock/core/replay.hpp>
 
 #include <penstock/core/stage.hpp>
+#include <penstock/sources/range.hpp>
 #include <support/sources.hpp>
 
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <limits>
 #include <set>
+#include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -224,21 +228,44 @@ TEST_CASE("replay: over a stage that cannot be saved it only counts", "[unit][re
     CHECK(sum == 36);
 }
 
-TEST_CASE("replay: pull_while counts items, failures and what f throws for", "[unit][replay]") {
+TEST_CASE("replay: pull_n counts items, failures and what f throws for", "[unit][replay]") {
     test::debug_source<> up({.n = 20, .errors = {5}});
     ps::replay<test::debug_source<>> r("test", 3);
     std::vector<int> got;
-    auto four = [&](int i) { return got.push_back(i), got.size() % 4 != 0; };
-    CHECK_FALSE(r.pull_while(up, four));
+    auto keep = [&](int i) { got.push_back(i); };
+    CHECK_FALSE(r.pull_n(up, 4, keep));
     CHECK(r.pulls() == 4);
-    CHECK_THROWS_AS(r.pull_while(up, four), ps::stage_error);
+    CHECK_THROWS_AS(r.pull_n(up, 4, keep), ps::stage_error);
     CHECK(r.pulls() == 6);
-    auto bad = [](int) -> bool { throw std::length_error("full"); };
-    CHECK_THROWS_AS(r.pull_while(up, bad), std::length_error);
+    auto bad = [](int) { throw std::length_error("full"); };
+    CHECK_THROWS_AS(r.pull_n(up, 2, bad), std::length_error);
     CHECK(r.pulls() == 7);
-    auto all = [](int) { return true; };
-    CHECK(r.pull_while(up, all));
+    CHECK_FALSE(r.pull_n(up, 0, keep));
+    CHECK(r.pulls() == 7);
+    CHECK_FALSE(r.pull_n(up, 13, keep));  // all there are, but the source has not said so
     CHECK(r.pulls() == 20);
+    CHECK(r.pull_n(up, 1, keep));
+    CHECK(r.pull_n(up, ~std::uint64_t{0}, keep));
+    CHECK(r.pulls() == 20);
+    CHECK(got == std::vector{0, 1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19});
+}
+
+TEST_CASE("replay: pull_n takes every snapshot that falls into its run", "[unit][replay]") {
+    for (std::uint64_t held = 0; held != 10; ++held) {
+        auto up = ps::range(20).release();
+        ps::replay<ps::range_source> r("test", 3);
+        std::int64_t sum = 0;
+        auto add = [&](std::int64_t i) { sum += i; };
+        CHECK_FALSE(r.pull_n(up, 10, add));
+        CHECK(sum == 45);
+        r.release(held);
+        ps::state out;
+        ps::state_writer w(out);
+        r.save(w, up, r.pulls());
+        ps::state_reader in(out);
+        CHECK(in.stage("range", 1).get("at") == held / 3 * 3);
+        CHECK(in.stage("test.replay", 1).get("from") == held / 3 * 3);
+    }
 }
 
 TEST_CASE("replay: snapshots inside a branch carry its name", "[unit][replay]") {

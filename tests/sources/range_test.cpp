@@ -3,6 +3,11 @@
 #include <penstock/stages/collect.hpp>
 #include <support/battery.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
 #include <support/catch.hpp>
 
 namespace ps = penstock;
@@ -14,6 +19,26 @@ TEST_CASE("range: source contract", "[unit][range]") {
         .make = [](int n, ps::world) { return ps::range(n); },
         .model = [](int n, test::facts const&) { return test::detail::numbers({.n = n}, 0, false); },
     });
+}
+
+TEST_CASE("range: for_each_n hands on what next() would, and an item that f throws for is consumed", "[unit][range]") {
+    for (std::int64_t at = 0; at <= 5; ++at)
+        for (std::int64_t n = 0; n <= 7; ++n) {
+            auto r = ps::range(5).release();
+            for (auto i = at; i != 0; --i) (void)r.next();
+            std::vector<std::int64_t> got, expected;
+            for (auto i = at; i != std::min<std::int64_t>(at + n, 5); ++i) expected.push_back(i);
+            auto keep = [&](std::int64_t i) { got.push_back(i); };
+            CHECK(r.for_each_n(static_cast<std::uint64_t>(n), keep) == (at + n > 5));
+            CHECK(got == expected);
+            CHECK(r.hint().lower == 5 - at - expected.size());
+        }
+    auto r = ps::range(5).release();
+    auto fails = [](std::int64_t i) {
+        if (i == 3) throw std::out_of_range("three");
+    };
+    CHECK_THROWS_AS(r.for_each_n(~std::uint64_t{0}, fails), std::out_of_range);
+    CHECK(r.next() == 4);
 }
 
 TEST_CASE("range: the example", "[unit][range]") {

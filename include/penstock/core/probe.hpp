@@ -74,6 +74,8 @@ public:
         };
         return penstock::for_each_while(static_cast<S&>(*this), g);
     }
+    template <class F>
+    bool for_each_n(std::uint64_t n, F& f) = delete;  // that of S would count and time nothing
     void stats(stats_report& r) const {
         collect_stats(static_cast<S const&>(*this), r);
         if (r.empty() || r.back().probed) r.push_back({});  // else the stage told about itself, after those before it

@@ -4,7 +4,7 @@
 #include <penstock/core/batch_type.hpp>  // defines: is_batch
 #include <penstock/core/errors.hpp>      // defines: state_error, message
 #include <penstock/core/keyed.hpp>       // defines: is_keyed
-#include <penstock/core/source.hpp>      // defines: source, resumable, discard, for_each_while, write_back
+#include <penstock/core/source.hpp>      // defines: source, resumable, discard, for_each_n, write_back
 
 #include <algorithm>
 #include <cstddef>
@@ -99,24 +99,25 @@ public:
     /// saves states that depend on what was delivered alone, not on how far ahead its pulling thread is.
     void settle(S& up) { snapshot_if_due(up); }
 
-    /// Hands items to f until it returns false; false if f stopped it. An item that f throws for is a pull that failed.
+    /// Hands the next n items to f; true if there were fewer. An item that f throws for is a pull that failed.
     template <class F>
-    bool pull_while(S& up, F& f) {
-        for (bool go = true; go;) {
+    bool pull_n(S& up, std::uint64_t n, F& f) {
+        while (n != 0) {
             snapshot_if_due(up);
+            auto const run = (std::min)(n, due_ - pulls_);  // none of them needs a snapshot
             auto at = pulls_;
             write_back on_exit{pulls_, at};
-            auto const due = due_;
             auto g = [&](item_type&& item) {
-                go = f(std::move(item));
-                return ++at != due && go;
+                f(std::move(item));
+                ++at;
             };
             try {
-                if (penstock::for_each_while(up, g)) return true;
+                if (penstock::for_each_n(up, run, g)) return true;
             } catch (...) {
                 failed(at++);
                 throw;
             }
+            n -= run;
         }
         return false;
     }

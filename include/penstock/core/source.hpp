@@ -72,6 +72,20 @@ bool for_each_while(S& s, F& f) {
     }
 }
 
+/// Hands the next n items to f, which cannot stop it; true if there were fewer, as for_each_while says. What a source that can count on
+/// its own saves is the comparison per item, and where nothing throws its loop becomes one that works on several items at a time.
+template <source S, class F>
+bool for_each_n(S& s, std::uint64_t n, F& f) {
+    if constexpr (requires { s.for_each_n(n, f); }) return s.for_each_n(n, f);
+    else {
+        auto g = [&](typename S::item_type&& item) {
+            f(std::move(item));
+            return --n != 0;
+        };
+        return n != 0 && penstock::for_each_while(s, g);
+    }
+}
+
 /// Places s where it says it stands, forgetting what it made ahead: what it yields from here on is made anew. Costs what a load costs.
 template <resumable S>
 void reload(S& s) {

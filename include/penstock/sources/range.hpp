@@ -37,6 +37,16 @@ public:
         return true;
     }
 
+    template <class F>
+    bool for_each_n(std::uint64_t n, F& f) {
+        bool const enough = n <= static_cast<std::uint64_t>(n_ - i_);
+        auto const end = enough ? i_ + static_cast<std::int64_t>(n) : n_;
+        auto i = i_;
+        write_back on_exit{i_, i};
+        while (i != end) f(i++);
+        return !enough;
+    }
+
 private:
     std::int64_t n_, i_ = 0;
 };

@@ -60,7 +60,7 @@ public:
         if constexpr (copies)
             if (remainder_ == remainder::pad) return padded(number && emitted_ < *number);
         replay_.release(first_);
-        return std::exchange(now_, {});
+        return taken();
     }
     void reset(epoch e)
         requires resettable<S>
@@ -163,9 +163,8 @@ private:
                 auto g = [&](input&& item) {
                     detail::gather(now_, std::move(item));
                     newest_ = at++;
-                    return --room != 0;
                 };
-                ended_ = replay_.pull_while(this->up, g);
+                ended_ = replay_.pull_n(this->up, room, g);
             }
         }
         if (last && !ended_ && remainder_ != remainder::drop) {
@@ -181,7 +180,7 @@ private:
         while (room != 0 && !ended_) {
             auto const before = items.size(), at = static_cast<std::size_t>(replay_.pulls());
             items.resize(before + static_cast<std::size_t>(reserved(room)));
-            auto *const first = items.data() + before, *to = first, *const end = items.data() + items.size();
+            auto *const first = items.data() + before, *to = first;
             struct cut {  // to what came, however it ends
                 batch_stage& self;
                 element*& to;
@@ -192,11 +191,8 @@ private:
                     if (all != before) self.newest_ = at + (all - before) - 1;
                 }
             } const on_exit{*this, to, before, at};
-            auto g = [&](input&& item) {
-                *to++ = item;
-                return to != end;
-            };
-            ended_ = replay_.pull_while(this->up, g);
+            auto g = [&](input&& item) { *to++ = item; };
+            ended_ = replay_.pull_n(this->up, items.size() - before, g);
             room -= static_cast<std::uint64_t>(to - first);
         }
     }
@@ -207,11 +203,8 @@ private:
     /// With drop, the items beyond the last batch of the epoch: pulled for their positions.
     void drain() {
         if (ended_) return;
-        auto g = [&](input&& item) {
-            detail::gather(now_, std::move(item));
-            return true;
-        };
-        ended_ = replay_.pull_while(this->up, g);
+        auto g = [&](input&& item) { detail::gather(now_, std::move(item)); };
+        ended_ = replay_.pull_n(this->up, ~std::uint64_t{0}, g);
     }
     /// With drop, the stream ended inside a batch: that is the end of the epoch, unless a full one was promised.
     std::optional<item_type> short_of(std::optional<std::uint64_t> number) {
@@ -243,6 +236,16 @@ private:
             filler_at_ = newest_;
         }
         replay_.release(filler_ ? filler_at_ : first_);
+        return out;
+    }
+    /// What was gathered, in the place it is returned in: to move whole batches costs small ones as much as filling them.
+    std::optional<item_type> taken() {
+        std::optional<item_type> out(std::in_place);
+        out->items.swap(now_.items);
+        out->ids.swap(now_.ids);
+        out->weights.swap(now_.weights);
+        std::swap(out->pass, now_.pass);
+        std::swap(out->cover, now_.cover);
         return out;
     }
     void keep_filler(input& item) {

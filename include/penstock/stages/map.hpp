@@ -5,6 +5,7 @@
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, is_keyed, value_of, rewrap, broken_chain
 
 #include <concepts>
+#include <cstdint>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -31,6 +32,11 @@ public:
     bool for_each_while(G& g) {
         auto h = [&](input&& item) { return g(make_(item)); };
         return penstock::for_each_while(this->up, h);
+    }
+    template <class G>
+    bool for_each_n(std::uint64_t n, G& g) {
+        auto h = [&](input&& item) { g(make_(item)); };
+        return penstock::for_each_n(this->up, n, h);
     }
 
 private:

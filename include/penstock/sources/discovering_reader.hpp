@@ -1,6 +1,7 @@
 // Implements: discovering_reader<Format>, a planned_reader whose first epoch finds out how many samples the shards hold by reading them.
 #pragma once
 
+#include <penstock/core/ledger.hpp>             // defines: ledger
 #include <penstock/core/recut.hpp>              // defines: refuse_recut
 #include <penstock/sources/planned_reader.hpp>  // defines: planned_reader, shard_format, any_number_of_samples, line, lost_run, put_cover, get_cover, stopper
 
@@ -74,6 +75,7 @@ public:
             return;
         }
         require_counts();
+        refuse_turns(e);
         exact_->reset(e);
         end_first();
     }
@@ -221,6 +223,12 @@ private:
     void close() {
         if (stop_) stop_->watch(nullptr);
         shard_.reset();
+    }
+    /// Where the counts came after a first epoch had begun without them, its ledger holds shard turns, which are no positions of the counted line.
+    /// Those of turn 0 are: that shard stands first in both.
+    void refuse_turns(epoch const& e) const {
+        if (e.index != 0 || !e.used || e.used->used().empty() || e.used->used().runs().back().end <= exact_->plan().epoch_samples()) return;
+        refuse_recut(e, "the first epoch of shards that nobody counted when it began", "finish it with resume::required and as many ranks as began it", "deals whole shards, and its ledger says nothing without them");
     }
     void require_counts() {
         if (exact_) return;

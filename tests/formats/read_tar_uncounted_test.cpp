@@ -242,8 +242,8 @@ TEST_CASE("read_tar of unknown counts: another world is refused in the first epo
     used.commit(*p.next());
     auto q = disk.open(0, 3);
     auto const text = error_of<ps::state_error>([&] { q.reset(ps::epoch::of(3, 0), used); });
-    CHECK(has(text, "resume in another world: the first epoch of shards that nobody counted deals whole shards, and the ranks are others now"));
-    CHECK(has(text, "HINT: finish it with as many ranks as began it"));
+    CHECK(has(text, "resume in another world: the first epoch of shards that nobody counted deals whole shards, and what was used of it means nothing to other ranks"));
+    CHECK(has(text, "HINT: finish it with resume::required and as many ranks as began it"));
     CHECK(has(error_of<ps::state_error>([&] { q.load(p.save()); }), "saved with world 2, this plan has 3"));
     auto other = disk.open(1, 2);
     CHECK(has(error_of<ps::state_error>([&] { other.load(p.save()); }), "saved with rank 0, this plan has 1"));
@@ -266,6 +266,36 @@ TEST_CASE("read_tar of unknown counts: another world is refused in the first epo
         while (auto s = one.next()) ids.push_back(s->id);
     }
     CHECK(sorted(ids) == range(15));
+}
+
+TEST_CASE("read_tar of unknown counts: what ranks used of the first epoch stays refused when all was counted meanwhile", "[unit][read_tar]") {
+    auto const disk = shards({4, 6, 5});
+    ps::ledger used, of_turn_0;
+    std::vector<std::uint64_t> ids;
+    for (std::uint32_t r = 0; r != 2; ++r) {
+        auto p = disk.open(r, 2);
+        p.reset(3, 0);
+        for (int i = 0; i != 2; ++i) {
+            auto s = p.next();
+            used.commit(*s);
+            if (r != 0) continue;
+            of_turn_0.commit(*s);
+            ids.push_back(static_cast<std::uint64_t>(s->value.integer("cls")));
+        }
+    }
+    auto const counted = ps::shard_list(disk.names) | ps::read_tar();
+    REQUIRE(disk.indexed() == 3);
+    for (std::uint32_t world : {1, 2, 3}) {
+        auto q = disk.open(0, world);
+        auto const text = error_of<ps::state_error>([&] { q.reset(ps::epoch::of(3, 0), used); });
+        CHECK(has(text, "the first epoch of shards that nobody counted deals whole shards"));
+        CHECK(has(text, "HINT: finish it with resume::required and as many ranks as began it"));
+        q.reset(ps::epoch::of(3, 0), of_turn_0);
+        if (world != 1) continue;
+        auto const others = rest(q);
+        ids.insert(ids.end(), others.begin(), others.end());
+        CHECK(sorted(ids) == range(15));
+    }
 }
 
 TEST_CASE("read_tar of unknown counts: damage is named, costs the rest of its shard, and is not indexed", "[unit][read_tar]") {

@@ -1,6 +1,7 @@
 // Implements: discovering_reader<Format>, a planned_reader whose first epoch finds out how many samples the shards hold by reading them.
 #pragma once
 
+#include <penstock/core/ledger.hpp>             // defines: ledger
 #include <penstock/core/recut.hpp>              // defines: refuse_recut
 #include <penstock/sources/planned_reader.hpp>  // defines: planned_reader, shard_format, any_number_of_samples, line, lost_run, put_cover, get_cover, stopper
 
@@ -68,12 +69,13 @@ public:
 
     void reset(epoch e) {
         if (discovers_ && e.index == 0) {
-            refuse_recut(e, "the first epoch of shards that nobody counted", "finish it with as many ranks as began it, or count the shards first (read_tar() without count_mode::unknown)", "deals whole shards, and the ranks are others now");
+            refuse_first(e);
             key_ = e.line;
             begin(plan_.part().rank, 0);
             return;
         }
         require_counts();
+        refuse_turns(e);
         exact_->reset(e);
         end_first();
     }
@@ -221,6 +223,15 @@ private:
     void close() {
         if (stop_) stop_->watch(nullptr);
         shard_.reset();
+    }
+    static void refuse_first(epoch const& e) {
+        refuse_recut(e, "the first epoch of shards that nobody counted", "finish it with resume::required and as many ranks as began it, or start a new run over counted shards",
+                     "deals whole shards, and what was used of it means nothing to other ranks");
+    }
+    /// Where the counts came after a first epoch had begun without them, its ledger holds shard turns, which are no positions of the counted line.
+    /// Those of turn 0 are: that shard stands first in both.
+    void refuse_turns(epoch const& e) const {
+        if (e.index == 0 && e.used && !e.used->used().empty() && e.used->used().runs().back().end > exact_->plan().epoch_samples()) refuse_first(e);
     }
     void require_counts() {
         if (exact_) return;

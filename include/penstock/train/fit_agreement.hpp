@@ -26,7 +26,7 @@ inline std::string data_identity(state const& s) {
         if (!planned) continue;
         text += (text.empty() ? "" : ", ") + r.stage;
         for (auto const& n : r.numbers)
-            if (n.name.starts_with("plan") || n.name == "samples" || n.name == "epoch" || n.name == "shuffled") text += message(' ', n.name, '=', n.value);
+            if (n.name.starts_with("plan") || n.name == "samples" || n.name == "epoch" || n.name == "shuffled" || n.name == "shuffle") text += message(' ', n.name, '=', n.value);
     }
     return text;
 }

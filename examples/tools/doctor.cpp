@@ -107,7 +107,7 @@ void overview(std::vector<tools::shard_checkup> const& shards) {
     paragraph(line);
 }
 
-void epoch(std::vector<tools::shard_checkup> const& shards, std::uint64_t world, std::uint64_t batch, std::uint64_t workers) {
+void epoch(std::vector<tools::shard_checkup> const& shards, std::uint64_t world, std::uint64_t batch, std::uint64_t workers, report& out) {
     auto sizes = std::vector<std::uint64_t>{};
     std::uint64_t samples = 0;
     bool damaged = false;
@@ -145,6 +145,10 @@ void epoch(std::vector<tools::shard_checkup> const& shards, std::uint64_t world,
         paragraph(grouped(whole.idle) + " of " + counted(world * workers, workers == 1 ? "rank" : "worker") + (whole.idle == 1 ? " gets" : " get") + " no sample: WebDataset raises an error there, unless empty_check is off.");
     paragraph("With resampled=True and with_epoch(" + grouped(drawn.most()) + ") the steps are equal, and shards are drawn at random: in this draw " + percent(drawn.never, samples) + " of the samples are not seen.");
     auto const places = world * ours.most() * batch;
+    if (samples < world) {
+        ++out.problems;
+        paragraph("There are more ranks than samples: penstock::train::fit refuses to begin. Start " + counted(samples, "rank") + " at most.");
+    }
     paragraph("penstock cuts shards where it needs to: every rank takes " + grouped(ours.most()) + (ours.most() == 1 ? " step" : " steps") + ", every sample is read once" +
               (places == samples ? "." : ", and " + grouped(places - samples) + " of " + grouped(places) + " places in the last batches stay empty (" + percent(places - samples, places) + ")."));
 }
@@ -303,7 +307,7 @@ int doctor(tools::arguments const& args) {
 
     auto out = report{};
     overview(shards);
-    epoch(shards, world, batch, workers);
+    epoch(shards, world, batch, workers, out);
     if (args.has("--plan")) plan(names, shards, world);
     damage(shards, out);
     keys(shards, all, out);

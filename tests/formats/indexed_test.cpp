@@ -596,7 +596,7 @@ TEST_CASE("indexed: a missing shard, no samples, wrong options stop the build", 
     CHECK(has(error_of<ps::config_error>([] { (void)ps::indexed({.index_threads = 0}); }), "index_threads must be >= 1, got 0\n  HINT"));
     CHECK(has(error_of<ps::config_error>([] { (void)ps::indexed({.open_shards = 0}); }), "open_shards must be >= 1, got 0\n  HINT"));
     disk.dir().write("t.tar", shards::tar(0, 4).substr(0, 3000));
-    CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({disk.dir().path("t.tar")}) | ps::indexed(quiet())); }), "HINT: write or copy the shard again"));
+    CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({disk.dir().path("t.tar")}) | ps::indexed(quiet())); }), "; or take it off the list"));
 }
 
 TEST_CASE("indexed: at most open_shards are open, and one that is opened again does not read its whole block again", "[unit][indexed]") {

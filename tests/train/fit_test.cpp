@@ -410,3 +410,35 @@ TEST_CASE("fit: a mix that goes on over the edge of an epoch goes on over a resu
         CHECK(all == whole);
     }
 }
+
+namespace {
+
+/// Batches of a source that has counted its data itself.
+struct counting : batches {
+    std::uint64_t counted = 7;
+    void reset(ps::epoch e) {
+        if (e.claims) ++*e.claims;
+        at = 0;
+    }
+    void save(ps::state_writer& w) const { w.stage("counting", 1).put("at", static_cast<std::uint64_t>(at)).put("exact_plan0", counted); }
+    void load(ps::state_reader& r) { at = static_cast<int>(r.stage("counting", 1).get("at")); }
+};
+
+}  // namespace
+
+TEST_CASE("fit: what was used of an epoch is not continued over data that is counted otherwise now", "[unit][fit]") {
+    auto const folder = ps::test::temp_dir();
+    auto const run = [&](std::uint64_t counted, train::resume from, std::uint64_t most) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = model();
+            counting source;
+            source.counted = counted;
+            (void)(ps::pipeline(source) | train::fit(ctx, net, train::sgd(net), loss, quiet({.checkpoint = folder.path("run"), .resume = from, .max_steps = most})));
+        });
+    };
+    CHECK(run(7, train::resume::never, 3) == "");
+    auto const text = run(8, train::resume::ledger, 5);
+    CHECK(text.find("was saved over counting exact_plan0=7, the data is now counting exact_plan0=8") != text.npos);
+    CHECK(text.find("HINT") != text.npos);
+    CHECK(run(7, train::resume::ledger, 5) == "");
+}

@@ -68,7 +68,7 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
         if (fresh) index->second = shard_index::read(directory);
         auto const now = shard_index::stat_of(shard.path);
         if (!now) {
-            shard.problem = shard.path + ": no such file";
+            shard.problem = shard_index::absence(shard.path) + "\n  HINT: look for the shard and its permissions, or take it off the list";
             continue;
         }
         stats[i] = *now;

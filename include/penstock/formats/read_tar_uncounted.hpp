@@ -86,7 +86,7 @@ inline auto read_tar(count_mode::unknown_t, read_tar_options options = {}) {
             auto const counting = detail::counting_of(options, open);
             for (std::size_t i = 0; local && i != plan.shards(); ++i)
                 if (auto const path = plan.names()[i]; path.find("://") == path.npos && !shard_index::stat_of(path))
-                    refuse(message(path, ": no such file"), "look for the shard, or take it off the list");
+                    refuse(shard_index::absence(path), "look for the shard, or take it off the list");
             auto known = std::optional<shard_plan>{};
             if (local) try {
                     auto look = counting;

@@ -57,11 +57,13 @@ struct shard_counts_result {
 
 namespace detail {
 
-/// A failure while a chain is built: a config_error that keeps the failure's own words, and has it nested.
+/// A failure while a chain is built: a config_error that keeps the failure's own words, and has it nested. `hint` is for one that has none,
+/// and of a shard that can be left out.
 [[noreturn]] inline void refuse_shard(stage_error const& e, std::string_view hint = {}) {
     auto const text = std::string(e.what());
     if (hint.empty()) std::throw_with_nested(config_error(text));
-    std::throw_with_nested(config_error(message(text.substr(0, text.find("\n  HINT: ")), "\n  HINT: ", hint)));
+    bool const says_what_to_do = text.find("\n  HINT: ") != text.npos;
+    std::throw_with_nested(config_error(says_what_to_do ? message(text, "; or take it off the list") : message(text, "\n  HINT: ", hint)));
 }
 
 /// Indexes of the directories of a list, each read once.
@@ -250,7 +252,7 @@ inline shard_counts_result shard_counts(shard_names const& names, shard_counts_o
 inline shard_plan resolve_counts(shard_plan const& plan, shard_counts_options const& options) {
     auto const& names = plan.names();
     auto const missing = [&](std::string const& path) {
-        throw config_error(message(options.who, ": ", path, ": no such file\n  HINT: look for the shard, or take it off the list"));
+        throw config_error(message(options.who, ": ", shard_index::absence(path), "\n  HINT: look for the shard, or take it off the list"));
     };
     auto const here = [&](std::string const& path) { return options.local && path.find("://") == path.npos; };
     if (!plan.counted()) {

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <optional>
@@ -147,6 +148,12 @@ public:
     std::string const& problem() const { return problem_; }
 
     /// Length and time of change, samples 0; nothing when the file cannot be looked up.
+    /// Why stat_of knows nothing of a file.
+    static std::string absence(std::string const& path) {
+        struct ::stat s {};
+        if (::stat(path.c_str(), &s) == 0) return path + ": it came back while it was looked for";
+        return path + (errno == ENOENT ? ": no such file" : message(": it cannot be looked up: ", std::strerror(errno)));
+    }
     static std::optional<entry> stat_of(std::string const& path) {
         struct ::stat s {};
         if (::stat(path.c_str(), &s) != 0) return std::nullopt;

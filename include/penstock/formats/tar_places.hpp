@@ -162,7 +162,7 @@ private:
     std::uint64_t known(std::string const& path) const {
         auto const now = here(path) ? shard_index::stat_of(path) : std::nullopt;
         if (here(path)) {
-            if (!now) throw config_error(message("indexed: ", path, ": no such file\n  HINT: look for the shard, or take it off the list"));
+            if (!now) throw config_error(message("indexed: ", shard_index::absence(path), "\n  HINT: look for the shard, or take it off the list"));
             if (!shard_index::stat_of(shard_block::path_of(path))) return unknown;
         }
         auto head = shard_block::heading{};

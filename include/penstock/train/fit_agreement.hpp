@@ -31,6 +31,15 @@ inline std::string data_identity(state const& s) {
     return text;
 }
 
+/// The counts that a source found out itself (read_tar(count_mode::unknown)), as text; nothing while it does not know them.
+inline std::string counted_identity(state const& s) {
+    std::string text;
+    for (auto const& r : s.records)
+        for (auto const& n : r.numbers)
+            if (n.name.starts_with("exact_plan") || n.name == "exact_samples") text += message(text.empty() ? "" : ", ", r.stage, ' ', n.name, '=', n.value);
+    return text;
+}
+
 /// What must be equal on all ranks, as text: the options that decide when collectives happen and what a step does, and the data.
 /// `data` is a state of the pipeline.
 inline std::string run_identity(fit_options const& o, precision p, std::optional<state> const& data, std::optional<std::uint64_t> batches) {

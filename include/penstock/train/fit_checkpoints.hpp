@@ -5,6 +5,7 @@
 #include <penstock/core/state.hpp>             // defines: state
 #include <penstock/dist/context.hpp>           // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>     // defines: dist::mean_buffers
+#include <penstock/train/fit_agreement.hpp>     // defines: counted_identity
 #include <penstock/train/fit_ledger.hpp>       // defines: put_ledger, get_ledger, read_ledgers, read_base
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, resume
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
@@ -136,11 +137,19 @@ public:
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
                       {"taken_over", std::to_string(at.taken_over)},
                       {"data", data_},
+                      {"counted", at.inside ? counted_identity(*at.inside) : std::string()},
                       {"feedback", at.feedback.text()},
                       {"seed", std::to_string(o_.seed)},
                       {"accumulate", std::to_string(o_.accumulate)}};
         auto saved = save_checkpoint(o_.checkpoint, s, peers_of(ctx_), {.keep = o_.keep});
         for (auto& n : saved.notes) notes.push_back(std::move(n));
+    }
+
+    /// After the rest of an epoch was divided anew: `now` is the pipeline, whose source has counted its shards.
+    void check_counts(state const& now) const {
+        if (!counted_.empty() && counted_identity(now) != counted_)
+            throw state_error(message("fit: the checkpoint was saved over ", counted_, ", the data is now ", counted_identity(now),
+                                      "\n  HINT: shards changed since, or their order: restore them, or start in an empty folder with the weights of model.safetensors"));
     }
 
 private:
@@ -158,6 +167,7 @@ private:
     /// The epoch goes on without what its ranks had used. Generators start anew: there may be more ranks than saved ones.
     void take_over(fit_position& at, loaded_checkpoint const& c, std::vector<std::string>& notes) {
         taken_over_ = at.step;
+        if (auto const counted = c.state.metadata.find("counted"); counted != c.state.metadata.end()) counted_ = counted->second;
         auto before = read_ledgers(c);
         if (ctx_.rank() == 0 && at.weight > 0) at.loss = at::full({}, before.loss, at::kDouble).to(ctx_.device());
         if (at.epoch_step == 0) {
@@ -199,7 +209,7 @@ private:
     fit_options const& o_;
     torch::nn::Module& model_;
     optimizer_state optimizer_;
-    std::string chain_, data_;
+    std::string chain_, data_, counted_;
     std::optional<std::uint64_t> taken_over_{};  // the step of a checkpoint that other ranks saved
     named_tensors rank_;  // what was loaded for this rank, until restore_rank
 };

@@ -125,8 +125,9 @@ private:
                 if (at_.epoch_step != 0) return;
             }
         if constexpr (resettable<Data>) {
-            if (at_.taken_over != 0) data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
-            else data_.reset(epoch::of(o_.seed, at_.epoch));
+            if (at_.taken_over == 0) return data_.reset(epoch::of(o_.seed, at_.epoch));
+            data_.reset(epoch::of(o_.seed, at_.epoch), at_.base);
+            if constexpr (resumable<Data>) saver_.check_counts(data_.save());
         }
     }
 

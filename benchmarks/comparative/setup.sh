@@ -43,7 +43,9 @@ python_env() {
     local env=$root/.venv-rivals/$1
     if ! "$env/bin/python" -c "import $2" >/dev/null 2>&1; then
         may_install "$1"
-        rm -rf "$env" && mkdir -p "$root/.venv-rivals" && "${PYTHON:-python3}" -m venv "$env" || die "there is no $env"
+        rm -rf "$env"
+        mkdir -p "$root/.venv-rivals"
+        "${PYTHON:-python3}" -m venv "$env" || die "there is no $env"
         install_into "$env" "${@:2}"
     fi
     printf '%s\n' "$env/bin/python"
@@ -55,7 +57,8 @@ over_torch() {
     below=$("${BASH_SOURCE[0]}" torch)
     if ! "$env/bin/python" -c "import $2" >/dev/null 2>&1; then
         may_install "$1"
-        rm -rf "$env" && "${PYTHON:-python3}" -m venv "$env" || die "there is no $env"
+        rm -rf "$env"
+        "${PYTHON:-python3}" -m venv "$env" || die "there is no $env"
         site=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
         "$below" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$site/below.pth"
         install_into "$env" "${@:2}"

@@ -79,6 +79,12 @@ private:
     std::uint32_t used_ = 4;
 };
 
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#define PENSTOCK_NOT_UNROLLED _Pragma("GCC unroll 1")
+#else
+#define PENSTOCK_NOT_UNROLLED
+#endif
+
 /// The first four words of N neighbouring streams, (key, pass, first) to (key, pass, first + N - 1): what random_stream says of each, at a third of the
 /// cost, as the processor works on all of them at once. Unrolled, GCC 12 would not see that it can.
 template <std::size_t N>
@@ -86,15 +92,15 @@ constexpr std::array<std::uint32_t, 4 * N> first_words(std::uint64_t key, std::u
     key = mix64(key ^ (pass >> 32));
     auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
     std::array<std::uint32_t, N> c0{}, c1{}, c2{}, c3{};
-#pragma GCC unroll 1
+    PENSTOCK_NOT_UNROLLED
     for (std::size_t i = 0; i != N; ++i) {
         c1[i] = static_cast<std::uint32_t>(pass);
         c2[i] = static_cast<std::uint32_t>(first + i);
         c3[i] = static_cast<std::uint32_t>((first + i) >> 32);
     }
-#pragma GCC unroll 1
+    PENSTOCK_NOT_UNROLLED
     for (int round = 0; round != 10; ++round) {  // as philox()
-#pragma GCC unroll 1
+        PENSTOCK_NOT_UNROLLED
         for (std::size_t i = 0; i != N; ++i) {
             auto const a = std::uint64_t{0xD2511F53} * c0[i], b = std::uint64_t{0xCD9E8D57} * c2[i];
             c0[i] = static_cast<std::uint32_t>(b >> 32) ^ c1[i] ^ k0;
@@ -106,7 +112,7 @@ constexpr std::array<std::uint32_t, 4 * N> first_words(std::uint64_t key, std::u
         k1 += 0xBB67AE85;
     }
     std::array<std::uint32_t, 4 * N> out{};
-#pragma GCC unroll 1
+    PENSTOCK_NOT_UNROLLED
     for (std::size_t i = 0; i != N; ++i) {
         out[4 * i] = c0[i];
         out[4 * i + 1] = c1[i];
@@ -115,5 +121,6 @@ constexpr std::array<std::uint32_t, 4 * N> first_words(std::uint64_t key, std::u
     }
     return out;
 }
+#undef PENSTOCK_NOT_UNROLLED
 
 }  // namespace penstock

@@ -42,8 +42,8 @@ public:
                                                      : message("among shards ", from, " to ", to - 1, ", here ", names[from], " to ", names[to - 1]),
                                       " (", r.get("samples"), " samples in all, here ", p.samples(), ")\n  HINT: ", same_data));
         }
-        if (auto const part = r.get("plan_part"), held = r.get("plan_held"); part != static_cast<std::uint64_t>(p.choice().which()) || held != p.choice().held())
-            throw state_error(message("load: ", who, ": the state was saved reading ", part <= 2 ? shard_plan::text_of({static_cast<penstock::part>(part), held}) : "an unknown part",
+        if (auto const which = r.get("plan_part"), held = r.get("plan_held"); which != static_cast<std::uint64_t>(p.choice().which()) || held != p.choice().held())
+            throw state_error(message("load: ", who, ": the state was saved reading ", which <= 2 ? shard_plan::text_of({static_cast<part>(which), held}) : "an unknown part",
                                       ", this plan reads ", p.chosen_text(), "\n  HINT: give part and hold_out as in the run that saved it; train and val have states of their own"));
         differ("samples per epoch", r.get("epoch"), p.epoch_samples(), "give samples_per_epoch and repeat as in the run that saved it");
         differ("shuffle_shards", r.get("shuffled"), p.shuffled(), "build the same chain as the one that was saved");

@@ -123,4 +123,26 @@ constexpr std::array<std::uint32_t, 4 * N> first_words(std::uint64_t key, std::u
 }
 #undef PENSTOCK_NOT_UNROLLED
 
+/// A number for every i: word i mod 4 of the stream (key, pass, i / 4). Neighbours are drawn together: ask in order.
+class word_line {
+public:
+    word_line(std::uint64_t key, std::uint64_t pass) : key_(key), pass_(pass) {}
+
+    std::uint32_t at(std::uint64_t i) {
+        if (i / words_.size() != block_) [[unlikely]] draw(i / words_.size());
+        return words_[i % words_.size()];
+    }
+
+private:
+    static constexpr std::size_t streams = 8;
+    [[gnu::noinline]] void draw(std::uint64_t block) {
+        block_ = block;
+        words_ = first_words<streams>(key_, pass_, block * streams);
+    }
+
+    std::uint64_t key_, pass_;
+    std::uint64_t block_ = ~std::uint64_t{0};  // that words_ holds
+    std::array<std::uint32_t, 4 * streams> words_{};
+};
+
 }  // namespace penstock

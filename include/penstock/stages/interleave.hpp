@@ -2,10 +2,9 @@
 #pragma once
 
 #include <penstock/core/mixer.hpp>   // defines: mixer, stop_rule, branches, branch_list
-#include <penstock/core/random.hpp>  // defines: first_words
+#include <penstock/core/random.hpp>  // defines: word_line
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -75,10 +74,8 @@ public:
     weighted_picker(std::vector<std::uint64_t> shares, penstock::picks rule) : shares_(std::move(shares)), random_(rule == penstock::picks::random) { begin({}); }
 
     void begin(epoch e) {
-        key_ = e.key;
-        index_ = e.index;
+        words_ = {e.key, e.index};
         k_ = 0;
-        block_ = ~std::uint64_t{0};
         all_.clear();
         for (auto const p : shares_) all_.push_back({p, 1, 0, 0});
         divide();
@@ -167,26 +164,19 @@ private:
         while (table.size() != sum_) table.push_back(static_cast<std::uint16_t>(pick_by_quota()));
         period_ = std::move(table);
     }
-    /// By word k mod 4 of the stream of k / 4; drawn for a few streams at a time.
     std::size_t pick_at_random() {
-        if (k_ / words_.size() != block_) [[unlikely]] draw(k_ / words_.size());
-        auto const word = words_[k_++ % words_.size()];
+        auto const word = words_.at(k_++);
         std::size_t i = 0;
         while (word >= all_[i].until) ++i;
         return i;
     }
-    [[gnu::noinline]] void draw(std::uint64_t block) {
-        block_ = block;
-        words_ = first_words<streams>(key_, index_, block * streams);
-    }
 
-    static constexpr std::size_t streams = 8;
     std::vector<std::uint64_t> shares_;
     bool random_;
     std::vector<one> all_;
     std::vector<std::uint16_t> period_;  // the picks of one period, if it is short
-    std::uint64_t sum_ = 0, k_ = 0, key_ = 0, index_ = 0, block_ = 0;
-    std::array<std::uint32_t, 4 * streams> words_{};
+    std::uint64_t sum_ = 0, k_ = 0;
+    word_line words_{0, 0};  // of this epoch
 };
 
 /// All sources have a weight, or none has: then all weigh 1.

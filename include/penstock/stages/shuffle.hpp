@@ -1,7 +1,7 @@
 // Implements: shuffle(n), a delay line that mixes a stream within a window of n items on average.
 #pragma once
 
-#include <penstock/core/random.hpp>  // defines: first_words
+#include <penstock/core/random.hpp>  // defines: word_line
 #include <penstock/core/replay.hpp>  // defines: replay, tally
 #include <penstock/core/stage.hpp>   // defines: stage_of, stage_over, epoch, size_hint, config_error
 
@@ -76,8 +76,7 @@ public:
         requires resettable<S>
     {
         this->up.reset(e.child("shuffle"));
-        key_ = e.key;
-        index_ = e.index;
+        words_ = {e.key, e.index};
         replay_.reset();
         clear();
     }
@@ -122,19 +121,10 @@ private:
         std::uint32_t next;
     };
     static constexpr auto none = ~std::uint32_t{0};
-    static constexpr std::size_t streams = 8;
 
     std::uint64_t longest() const { return 4 * n_ + warm_; }  // no item waits longer, so those held fall on different days of the line
     std::uint32_t& newest_of(std::uint64_t day) { return line_[day & (line_.size() - 1)]; }
-    /// Of word i mod 4 of the stream of i / 4; drawn for a few streams at a time.
-    std::uint64_t departure(std::uint64_t i) {
-        if (i / words_.size() != block_) [[unlikely]] draw(i / words_.size());
-        return (std::max)(i, warm_) + detail::geometric_delay(words_[i % words_.size()], n_);
-    }
-    [[gnu::noinline]] void draw(std::uint64_t block) {
-        block_ = block;
-        words_ = first_words<streams>(key_, index_, block * streams);
-    }
+    std::uint64_t departure(std::uint64_t i) { return (std::max)(i, warm_) + detail::geometric_delay(words_.at(i), n_); }
     void arrive(std::uint64_t i, item_type&& item) {
         if (line_.empty()) line_.assign(std::bit_ceil(longest() + 1), none);
         if (free_ == none) {
@@ -183,14 +173,11 @@ private:
         free_ = leaving_ = none;
         held_ = {};
         day_ = next_ = 0;
-        block_ = ~std::uint64_t{0};
         ended_ = false;
     }
 
     std::uint64_t n_, warm_;
-    std::uint64_t key_ = epoch{}.key, index_ = 0;
-    std::uint64_t block_ = ~std::uint64_t{0};  // the block that words_ holds
-    std::array<std::uint32_t, 4 * streams> words_{};
+    word_line words_{epoch{}.key, 0};  // of this epoch
     replay<S> replay_;
     std::vector<std::uint32_t> line_;  // per day after day_ the slot of its newest item, which leads to the one before it
     std::vector<slot> slots_;

@@ -15,6 +15,7 @@ penstock_room(sources USES core HEADERS
   sources/plan_identity.hpp
   sources/planned_reader.hpp
   sources/range.hpp
+  sources/rest_of_epoch.hpp
   sources/sample_choice.hpp
   sources/shard_format.hpp
   sources/shard_glob.hpp

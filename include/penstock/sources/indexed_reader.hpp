@@ -2,8 +2,7 @@
 #pragma once
 
 #include <penstock/core/keyed.hpp>    // defines: keyed, cover
-#include <penstock/core/ledger.hpp>   // defines: still_to_deliver
-#include <penstock/core/random.hpp>   // defines: mix64, child_key
+#include <penstock/core/random.hpp>   // defines: child_key
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
 #include <penstock/sources/describe_plan.hpp>  // defines: heading_of_plan, lines_of_ranks, counted
@@ -11,6 +10,7 @@
 #include <penstock/sources/lost_run.hpp>       // defines: rethrow_lost, put_cover, get_cover
 #include <penstock/sources/permutation.hpp>    // defines: permutation
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
+#include <penstock/sources/rest_of_epoch.hpp>  // defines: rest_of_epoch
 #include <penstock/sources/shard_format.hpp>   // defines: lost_samples, stopper
 
 #include <algorithm>
@@ -86,9 +86,9 @@ public:
 
     void reset(epoch e) {
         key_ = e.line;
-        epoch_ = e.index;
         lost_ = {};
-        assign(e);
+        rest_.begin(line_, e, e.index);
+        start();
     }
 
     size_hint hint() const {
@@ -105,7 +105,8 @@ public:
     void save(state_writer& w) const {
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
-        r.put("key", key_).put("epoch_index", epoch_).put("recut", recut_).put("shuffle", shuffle_).put("at", at_ - plan().part().rank);
+        rest_.save(r);
+        r.put("key", key_).put("shuffle", shuffle_).put("at", at_ - plan().part().rank);
         detail::put_cover(r, lost_);
     }
     void load(state_reader& reader) {
@@ -114,17 +115,12 @@ public:
         if (r.get("shuffle") != shuffle_)
             throw state_error(message("load: ", Format::stage, ": the state was saved with shuffle ", r.get("shuffle"), ", this one has ", shuffle_, "\n  HINT: build it as in the run that saved it"));
         key_ = r.get("key");
-        if (r.get("recut") == 0) {
-            epoch_ = r.get("epoch_index");
-            assign(epoch{});
-        } else if (r.get("recut") != recut_ || r.get("epoch_index") != epoch_)
-            throw state_error(message("load: ", Format::stage, ": the state was saved while a divided epoch was finished, without the ledger that says what was left of it",
-                                      "\n  HINT: load(state, ledger) with the ledger that reset(epoch, ledger) was given"));
+        rest_.load(r, line_, Format::stage);
+        start();
         auto const at = r.get("at"), ranks = std::uint64_t{plan().part().size};
         if (at % ranks != 0 || at / ranks > left_of(plan().part().rank))
             throw state_error(message("load: ", Format::stage, ": it stands at ", at, " of ", all_, " on ", ranks, " ranks\n  HINT: the state is damaged; use an older checkpoint"));
         seek(plan().part().rank + at);
-        ordered_.reset();
         lost_ = detail::get_cover(r, Format::stage);
     }
 
@@ -141,7 +137,7 @@ public:
     shard_plan const& plan() const { return line_.plan(); }
     std::string describe_plan(std::size_t most_ranks) const {
         auto const ranks = plan().part().size;
-        return detail::heading_of_plan(plan(), epoch_, all_) + detail::lines_of_ranks(ranks, most_ranks, [&](std::uint32_t r) {
+        return detail::heading_of_plan(plan(), rest_.index(), all_) + detail::lines_of_ranks(ranks, most_ranks, [&](std::uint32_t r) {
                    auto const n = left_of(r);
                    if (n == 0) return std::string("no sample");
                    auto text = detail::counted(n, "sample") + ", ";
@@ -161,13 +157,9 @@ private:
         std::uint64_t used = 0;
     };
 
-    /// This epoch, less what others used of it, from its beginning.
-    void assign(epoch const& e) {
-        segments_ = still_to_deliver(e, line_.window(epoch_));
-        recut_ = e.used ? 1 : 0;
-        if (e.used)
-            for (auto const s : segments_) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
-        all_ = total(segments_);
+    /// To the first sample of this rank in what is left of the epoch.
+    void start() {
+        all_ = total(rest_.segments());
         ordered_.reset();
         seek(plan().part().rank);
     }
@@ -178,12 +170,13 @@ private:
         enter_segment();
     }
     void enter_segment() {
-        for (; segment_ != segments_.size() && at_ - before_ >= segments_[segment_].size(); ++segment_) before_ += segments_[segment_].size();
+        auto const& all = rest_.segments();
+        for (; segment_ != all.size() && at_ - before_ >= all[segment_].size(); ++segment_) before_ += all[segment_].size();
     }
 
     bool ended() const { return at_ >= all_; }
     std::uint64_t left_of(std::uint64_t at) const { return at >= all_ ? 0 : (all_ - at - 1) / plan().part().size + 1; }
-    std::uint64_t position() const { return segments_[segment_].begin + (at_ - before_); }
+    std::uint64_t position() const { return rest_.segments()[segment_].begin + (at_ - before_); }
     void pass() {
         at_ += plan().part().size;
         enter_segment();
@@ -243,9 +236,8 @@ private:
     Format format_;
     bool shuffle_;
     std::size_t most_open_;
-    std::uint64_t key_ = 0, epoch_ = 0;
-    std::uint64_t recut_ = 0;          // hash of what was left when others had used a part of the epoch; 0: it is whole
-    std::vector<interval> segments_;   // positions of this epoch, over all ranks, all_ of them
+    std::uint64_t key_ = 0;
+    detail::rest_of_epoch rest_;       // over all ranks, all_ samples
     std::uint64_t all_ = 0, at_ = 0;   // the next sample of this rank is number at_ of these
     std::size_t segment_ = 0;          // where it lies, and how many lie in the segments before
     std::uint64_t before_ = 0;

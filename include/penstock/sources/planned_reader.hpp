@@ -2,14 +2,13 @@
 #pragma once
 
 #include <penstock/core/keyed.hpp>    // defines: keyed, cover
-#include <penstock/core/ledger.hpp>   // defines: still_to_deliver
-#include <penstock/core/random.hpp>   // defines: mix64
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
 #include <penstock/sources/describe_plan.hpp>  // defines: describe_epoch
 #include <penstock/sources/line.hpp>  // defines: line, line_run, cut, total, shard_plan
 #include <penstock/sources/lost_run.hpp>       // defines: rethrow_lost, put_cover, get_cover
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
+#include <penstock/sources/rest_of_epoch.hpp>  // defines: rest_of_epoch
 #include <penstock/sources/shard_format.hpp>  // defines: shard_format, lost_samples, stopper
 
 #include <algorithm>
@@ -75,10 +74,10 @@ public:
 
     void reset(epoch e) {
         key_ = e.line;
-        epoch_ = e.index;
         close();
         lost_ = {};
-        assign(e);
+        rest_.begin(line_, e, e.index);
+        share();
     }
 
     size_hint hint() const {
@@ -95,7 +94,8 @@ public:
     void save(state_writer& w) const {
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
-        r.put("key", key_).put("epoch_index", epoch_).put("recut", recut_).put("left", total(std::span(left_).subspan(head_)));
+        rest_.save(r);
+        r.put("key", key_).put("left", total(std::span(left_).subspan(head_)));
         detail::put_cover(r, lost_);
     }
     void load(state_reader& reader) {
@@ -103,15 +103,10 @@ public:
         identity_.check(r, plan(), Format::stage);
         close();
         key_ = r.get("key");
-        if (r.get("recut") == 0) {
-            epoch_ = r.get("epoch_index");
-            assign(epoch{});
-        } else if (r.get("recut") != recut_ || r.get("epoch_index") != epoch_)
-            throw state_error(message("load: ", Format::stage, ": the state was saved while a divided epoch was finished, without the ledger that says what was left of it",
-                                      "\n  HINT: load(state, ledger) with the ledger that reset(epoch, ledger) was given"));
+        rest_.load(r, line_, Format::stage);
+        share();
         auto const left = r.get("left"), mine = total(left_);
         if (left > mine) throw state_error(message("load: ", Format::stage, ": ", left, " samples are left, but the share of this rank is ", mine, "\n  HINT: the state is damaged; use an older checkpoint"));
-        head_ = 0;
         for (auto gone = mine - left; gone != 0;) {
             auto const n = (std::min)(gone, left_[head_].size());
             gone -= n;
@@ -130,18 +125,13 @@ public:
 
     shard_plan const& plan() const { return line_.plan(); }
     /// What each rank reads in this epoch; see describe_plan(pipeline).
-    std::string describe_plan(std::size_t most_ranks) const { return detail::describe_epoch(line_, key_, epoch_, segments_, most_ranks); }
+    std::string describe_plan(std::size_t most_ranks) const { return detail::describe_epoch(line_, key_, rest_.index(), rest_.segments(), most_ranks); }
 
 private:
-    /// This rank's share of what is left of the epoch over all ranks: all of it, if nothing was used before.
-    void assign(epoch const& e) {
-        auto const window = line_.window(epoch_);
-        segments_ = still_to_deliver(e, window);
-        recut_ = e.used ? 1 : 0;
-        if (e.used)
-            for (auto const s : segments_) recut_ = mix64(mix64(recut_ + s.begin) + s.end) | 1;
-        auto const all = total(segments_), ranks = std::uint64_t{plan().part().size};
-        left_ = cut(segments_, plan().part());
+    /// This rank's share of what is left of the epoch over all ranks.
+    void share() {
+        auto const all = total(rest_.segments()), ranks = std::uint64_t{plan().part().size};
+        left_ = cut(rest_.segments(), plan().part());
         head_ = 0;
         least_ = all / ranks;
         most_ = least_ + (all % ranks != 0);
@@ -208,9 +198,8 @@ private:
 
     line line_;
     Format format_;
-    std::uint64_t key_ = 0, epoch_ = 0;
-    std::uint64_t recut_ = 0;     // hash of what was left when others had used a part of the epoch; 0: it is whole
-    std::vector<interval> segments_;  // positions of this epoch, over all ranks
+    std::uint64_t key_ = 0;
+    detail::rest_of_epoch rest_;  // over all ranks
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
     std::uint64_t most_ = 0, least_ = 0;  // of the epoch, over all ranks

@@ -66,6 +66,26 @@ namespace detail {
     std::throw_with_nested(config_error(says_what_to_do ? message(text, "; or take it off the list") : message(text, "\n  HINT: ", hint)));
 }
 
+/// The turn to scan the shards of a directory: one process has it at a time, and waits for it here. Where the directory cannot be written
+/// every process scans for itself.
+class counting_turn {
+public:
+    counting_turn(std::string const& shard, char const* who) : path_(shard_index::split(shard).first + ".penstock-counting") {
+        try {
+            held_.emplace(io::lock_file(path_, who, io::if_busy::wait));
+        } catch (stage_error const&) {
+        }
+    }
+    counting_turn(counting_turn const&) = delete;
+    ~counting_turn() {
+        if (held_) ::unlink(path_.c_str());  // while it is held, so that nobody else's file is removed
+    }
+
+private:
+    std::string path_;
+    std::optional<io::file_handle> held_;
+};
+
 /// Indexes of the directories of a list, each read once.
 class index_set {
 public:
@@ -181,21 +201,9 @@ inline shard_counts_result shard_counts(shard_names const& names, shard_counts_o
                                    options.scan == scan_shards::never ? ", and scan is never" : ", and shards behind an address are not scanned unless it is asked for",
                                    "\n  HINT: give samples_per_shard or counts to shard_list, or .scan = scan_shards::always"));
 
-    auto turn = std::optional<io::file_handle>{};  // to scan: held by one process at a time
-    auto const lock_path = shard_index::split(first).first + ".penstock-counting";
-    struct unlock {
-        std::optional<io::file_handle>& held;
-        std::string const& path;
-        ~unlock() {
-            if (held) ::unlink(path.c_str());  // while it is held, so that nobody else's file is removed
-        }
-    } const after{turn, lock_path};
+    auto turn = std::optional<detail::counting_turn>{};
     if (options.local && options.write_index) {
-        try {
-            turn.emplace(io::lock_file(lock_path, options.who, io::if_busy::wait));
-        } catch (stage_error const&) {
-            // a directory that cannot be written: every process scans for itself
-        }
+        turn.emplace(first, options.who);
         if (options.side_files) {
             indexes.forget();  // another process may have scanned while we waited
             for (auto const i : missing) look(i);

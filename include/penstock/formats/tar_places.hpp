@@ -4,13 +4,10 @@
 #include <penstock/core/errors.hpp>              // defines: config_error, stage_error, message
 #include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
 #include <penstock/formats/shard_block.hpp>      // defines: shard_block, shard_index
-#include <penstock/formats/shard_counts.hpp>     // defines: scan_shards, index_set, refuse_shard, header_scan_cost
+#include <penstock/formats/shard_counts.hpp>     // defines: scan_shards, counting_turn, index_set, refuse_shard, header_scan_cost
 #include <penstock/formats/shard_progress.hpp>   // defines: progress_meter, progress_sink
 #include <penstock/formats/tar_marks.hpp>        // defines: mark_samples, check_sample
-#include <penstock/io/locked_file.hpp>           // defines: lock_file
 #include <penstock/sources/shard_plan.hpp>       // defines: shard_plan
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -190,21 +187,9 @@ private:
                                        o_.scan == scan_shards::never ? ", and scan is never" : ", and shards behind an address are not scanned unless it is asked for",
                                        "\n  HINT: penstock-index build, or .scan = scan_shards::always"));
         bool const remember = o_.write_index && o_.local;
-        auto turn = std::optional<io::file_handle>{};  // to scan: held by one process at a time
-        auto const lock_path = shard_index::split(first).first + ".penstock-counting";
-        struct unlock {
-            std::optional<io::file_handle>& held;
-            std::string const& path;
-            ~unlock() {
-                if (held) ::unlink(path.c_str());  // while it is held, so that nobody else's file is removed
-            }
-        } const after{turn, lock_path};
+        auto turn = std::optional<counting_turn>{};
         if (remember) {
-            try {
-                turn.emplace(io::lock_file(lock_path, stage, io::if_busy::wait));
-            } catch (stage_error const&) {
-                // a directory that cannot be written: every process scans for itself
-            }
+            turn.emplace(first, stage);
             for (auto const i : missing) counts[i] = known(names[i]);  // another process may have scanned while we waited
             std::erase_if(missing, [&](std::size_t i) { return counts[i] != unknown; });
         }

@@ -7,11 +7,13 @@ if(Boost_FOUND)
     concurrency/executor.hpp
     concurrency/hand_over.hpp
     concurrency/linked_stop.hpp
+    concurrency/map_cell.hpp
     concurrency/map_window.hpp
     concurrency/offset_bits.hpp
     concurrency/parallel_map.hpp
     concurrency/prefetch.hpp
     concurrency/read_ahead.hpp
+    concurrency/rewind.hpp
     concurrency/said_before.hpp
   )
 endif()

@@ -3,11 +3,12 @@
 
 #include <penstock/concurrency/chunk_board.hpp>  // defines: chunk_board
 #include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task, spin_pause
+#include <penstock/concurrency/map_cell.hpp>     // defines: map_cell
 #include <penstock/concurrency/offset_bits.hpp>  // defines: offset_bits
-#include <penstock/core/blame.hpp>               // defines: blame
-#include <penstock/core/clock.hpp>               // defines: monotonic_ns
-#include <penstock/core/epoch_traits.hpp>        // defines: same_every_epoch, goes_on
-#include <penstock/core/keyed.hpp>               // defines: is_keyed, value_of, rewrap
+#include <penstock/concurrency/rewind.hpp>       // defines: rewind
+#include <penstock/core/clock.hpp>               // defines: monotonic_ns, moving_average
+#include <penstock/core/epoch_traits.hpp>        // defines: goes_on
+#include <penstock/core/keyed.hpp>               // defines: value_of, rewrap
 #include <penstock/core/replay.hpp>              // defines: replay
 #include <penstock/core/source.hpp>              // defines: source and its optional members
 #include <penstock/core/stats.hpp>               // defines: stats_report, collect_stats
@@ -34,8 +35,8 @@ namespace penstock::detail {
 /// and works it off: helpers, which are leaf tasks of the executor and never wait, and the consumer while his item is not ready. So he never waits for a
 /// queued task, but only for a thread that is inside f, and everything ends on an executor of one thread, or with all its threads busy.
 ///
-/// A chunk and its cells have one owner at a time: see chunk_board. Cells are found by the number of their pull, modulo the window. A chunk holds about `chunk_ns` of work, so that threads
-/// meet rarely, and helpers are woken only for more work than waking costs: a trivial f runs on the consumer.
+/// A chunk and its cells have one owner at a time: see chunk_board. Cells are found by the number of their pull, modulo the window. A chunk holds
+/// about `chunk_ns` of work, so that threads meet rarely, and helpers are woken only for more work than waking costs: a trivial f runs on the consumer.
 template <source S, class F>
 class map_window {
     using input = typename S::item_type;
@@ -110,13 +111,7 @@ public:
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
         delivered.each([&](std::uint64_t k) { passed_.push_back(replay_.pulls() + k); });
     }
-    /// Forgets what is ahead of the consumer and places the source at the oldest item that he has not got.
-    void rewind_to_consumer() {
-        if constexpr (resumable<S>) reload(*this);
-        else if (held_ != 0)
-            throw config_error("parallel_map: what is ahead of the consumer must be made anew, but the stages before it cannot be placed where he is"
-                               "\n  HINT: give the source save and load, or put parallel_map behind the stage that ends the epoch or reads the control");
-    }
+    void rewind_to_consumer() { rewind<S>(*this, "parallel_map", held_ != 0); }
     size_hint hint() const {
         auto h = up_.hint();
         h.lower = h.lower + held_ - (std::min<std::uint64_t>)(h.lower, passed_.size());
@@ -139,13 +134,7 @@ public:
     static constexpr std::size_t most_threads = 1024, most_window = 1'000'000;
 
 private:
-    struct cell {
-        std::optional<input> in;
-        std::optional<item_type> out;
-        std::exception_ptr error;
-        bool counted = false;  // in held_
-        bool passed = false;   // delivered before the load that brought it back
-    };
+    using cell = map_cell<input, item_type>;
     using chunk = chunk_board::chunk;
     struct helper final : executor::task {
         map_window* owner = nullptr;
@@ -161,28 +150,16 @@ private:
         if (!claimed) return false;
         auto& c = *claimed;
         auto const from = monotonic_ns();
-        for (std::uint64_t i = 0; i != c.count && !stop_.load(std::memory_order_relaxed); ++i) make(cells_[(c.first + i) % window_]);
+        for (std::uint64_t i = 0; i != c.count && !stop_.load(std::memory_order_relaxed); ++i) cells_[(c.first + i) % window_].make(f_);
         auto const took = monotonic_ns() - from;
         busy_ns_.fetch_add(took, std::memory_order_relaxed);
-        mean_ns_.store(average(mean_ns_.load(std::memory_order_relaxed), took / c.count), std::memory_order_relaxed);
+        mean_ns_.store(moving_average(mean_ns_.load(std::memory_order_relaxed), took / c.count), std::memory_order_relaxed);
         c.done = true;
         if (!waiting_) return true;  // both sequentially consistent: either we see that the consumer waits, or it sees the chunk
         std::lock_guard const hold(lock_);
         waiting_ = false;
         changed_.notify_all();
         return true;
-    }
-    void make(cell& c) noexcept {
-        if (!c.in) return;
-        try {
-            if constexpr (is_keyed<input>) {
-                decltype(auto) result = blame("parallel_map", *c.in, [&]() -> decltype(auto) { return f_(std::move(c.in->value)); });
-                c.out.emplace(rewrap(std::move(*c.in), std::forward<decltype(result)>(result)));
-            } else c.out.emplace(f_(std::move(*c.in)));
-        } catch (...) {
-            c.error = std::current_exception();
-        }
-        c.in.reset();
     }
     void help(helper& h) noexcept {
         while (true) {
@@ -227,7 +204,7 @@ private:
         auto const from = monotonic_ns();
         while (c.count != (std::min)(room, wanted) && pull_into(cells_[replay_.pulls() % window_])) ++c.count;
         if (c.count == 0) return false;
-        pull_ns_ = average(pull_ns_, (monotonic_ns() - from) / c.count);
+        pull_ns_ = moving_average(pull_ns_, (monotonic_ns() - from) / c.count);
         board_.publish();
         wake_helper();
         return true;
@@ -327,9 +304,6 @@ private:
         passed_.clear();
         for (auto& c : cells_) c = cell{};
     }
-
-    /// A moving average that one interrupted measurement cannot spoil.
-    static std::uint64_t average(std::uint64_t old, std::uint64_t now) { return (7 * old + (std::min)(now, 4 * old + 100)) / 8; }
 
     S up_;
     F const f_;

@@ -4,6 +4,7 @@
 #include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task
 #include <penstock/concurrency/hand_over.hpp>    // defines: hand_over
 #include <penstock/concurrency/linked_stop.hpp>  // defines: linked_stop
+#include <penstock/concurrency/rewind.hpp>       // defines: rewind
 #include <penstock/concurrency/said_before.hpp>  // defines: said_before, hinted, planned
 #include <penstock/core/clock.hpp>               // defines: monotonic_ns
 #include <penstock/core/replay.hpp>              // defines: replay
@@ -92,14 +93,9 @@ public:
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, item_type&&) {});
         position_before_ = replay_.pulls();
     }
-    /// Forgets what was made and not taken, and places the source where the consumer stands: what it yields from here on is made anew, after whatever
-    /// the caller changed. Costs what a load costs. Waits for the item that is being made.
+    /// Waits for the item that is being made.
     void rewind_to_consumer() {
-        if (!started_) return;
-        if constexpr (resumable<S>) reload(*this);
-        else if (!over())
-            throw config_error(message(name_, ": what was read ahead must be made anew, but the stages before it cannot be placed where the consumer is"
-                                       "\n  HINT: give the source save and load, or put ", name_, " behind the stage that ends the epoch or reads the control"));
+        if (started_) rewind<S>(*this, name_, !over());
     }
     void controls(control_walk& w) const
         requires steered<S>

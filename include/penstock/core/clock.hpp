@@ -1,4 +1,4 @@
-// Implements: monotonic_ns(), the clock of the figures.
+// Implements: monotonic_ns(), the clock of the figures, and moving_average of what it measured.
 #pragma once
 
 #include <cstdint>
@@ -12,5 +12,8 @@ inline std::uint64_t monotonic_ns() noexcept {
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
+
+/// One interrupted measurement cannot spoil it.
+inline std::uint64_t moving_average(std::uint64_t old, std::uint64_t now) { return (7 * old + (now < 4 * old + 100 ? now : 4 * old + 100)) / 8; }
 
 }  // namespace penstock::detail

@@ -1,6 +1,7 @@
 #include <penstock/dist/flags.hpp>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -10,7 +11,7 @@ namespace dist = penstock::dist;
 namespace {
 
 struct taken {
-    std::vector<std::string> left;
+    std::vector<std::string> left, for_ranks;
     dist::options o;
     int nproc;
 };
@@ -21,7 +22,9 @@ taken take(std::vector<std::string> args) {
     argv.push_back(nullptr);
     int argc = static_cast<int>(args.size());
     taken t;
-    t.nproc = dist::detail::take_flags(argc, argv.data(), t.o);
+    auto flags = dist::detail::take_flags(argc, argv.data(), t.o);
+    t.nproc = flags.nproc;
+    t.for_ranks = std::move(flags.for_ranks);
     t.left.assign(argv.data(), argv.data() + argc);
     CHECK(argv[static_cast<std::size_t>(argc)] == nullptr);
     return t;
@@ -45,16 +48,11 @@ TEST_CASE("flags: dist takes its own and leaves the rest", "[unit][dist]") {
 }
 
 TEST_CASE("flags: the ranks are started without --nproc, in either form", "[unit][dist]") {
-    auto const left = [](std::vector<std::string> words) {
-        std::vector<char*> argv;
-        for (auto& w : words) argv.push_back(w.data());
-        penstock::dist::detail::drop_nproc(argv);
-        return std::vector<std::string>(argv.begin(), argv.end());
-    };
+    auto const left = [](std::vector<std::string> const& all) { return take(all).for_ranks; };
     using words = std::vector<std::string>;
     CHECK(left({"prog", "--nproc", "2", "file"}) == words{"prog", "file"});
     CHECK(left({"prog", "--nproc=2", "file", "--", "--nproc=3"}) == words{"prog", "file", "--", "--nproc=3"});
-    CHECK(left({"prog", "--nproc", "--fp32"}) == words{"prog", "--fp32"});
+    CHECK(left({"prog", "--step-timeout", "3", "--nproc", "2", "--fp32"}) == words{"prog", "--step-timeout", "3", "--fp32"});
     CHECK(left({"prog", "--nprocs=2"}) == words{"prog", "--nprocs=2"});
 }
 

@@ -219,7 +219,7 @@ private:
     static void join(state& s);
     static void start_watch(state& s);
     static void set_threads(state& s);
-    [[noreturn]] static void be_parent(int nproc, int argc, char** argv, dist::options const& o);
+    [[noreturn]] static void be_parent(int nproc, std::vector<std::string> args, dist::options const& o);
     static void on_terminate();
 
     void wait_for(c10::ivalue::Future& future, char const* what);

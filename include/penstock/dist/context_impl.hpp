@@ -94,11 +94,11 @@ inline void context::set_threads(state& s) {
     s.threads = at::get_num_threads();
 }
 
-inline void context::be_parent(int nproc, int argc, char** argv, dist::options const& o) {
+inline void context::be_parent(int nproc, std::vector<std::string> args, dist::options const& o) {
     int code = exit_own;
     try {
         rank_parent parent;  // first: threads inherit the mask
-        spawn_options run{.nproc = nproc, .args = std::vector<std::string>(argv, argv + argc)};
+        spawn_options run{.nproc = nproc, .args = std::move(args)};
         int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);  // bound here to loopback: no race for the port, nobody from outside
         sockaddr_in at{};
         at.sin_family = AF_INET;
@@ -179,13 +179,9 @@ inline void context::on_terminate() {
 }
 
 inline context init(int& argc, char**& argv, options o) {
-    auto all = std::vector<char*>(argv, argv + argc);
-    int const nproc = detail::take_flags(argc, argv, o);
-    auto l = read_launch(process_environment(), nproc);
-    if (l.spawn > 0) {
-        detail::drop_nproc(all);
-        context::be_parent(l.spawn, static_cast<int>(all.size()), all.data(), o);
-    }
+    auto flags = detail::take_flags(argc, argv, o);
+    auto l = read_launch(process_environment(), flags.nproc);
+    if (l.spawn > 0) context::be_parent(l.spawn, std::move(flags.for_ranks), o);
     if (l.source == "--nproc") die_with_parent();
     c10d::setDebugLevelFromEnvironment();
     auto s = std::make_unique<context::state>(std::move(l), o);

@@ -5,12 +5,10 @@
 
 #include <charconv>
 #include <chrono>
-#include <cstddef>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 namespace penstock::dist {
@@ -36,9 +34,16 @@ inline double flag_number(std::string_view flag, std::string_view text, double l
 /// Whether it can be the value of the flag before it.
 inline bool is_value(char const* a) { return a && !std::string_view(a).starts_with("--"); }
 
-/// Removes `--nproc=N` (or `--nproc N`) and the flags of `options` from argv (up to "--") and returns N, 0 if it is not there.
-inline int take_flags(int& argc, char** argv, options& o) {
-    int kept = 0, nproc = 0;
+/// What take_flags found.
+struct taken_flags {
+    int nproc = 0;                         ///< 0: not said
+    std::vector<std::string> for_ranks{};  ///< argv as it was, but for --nproc
+};
+
+/// Removes `--nproc=N` (or `--nproc N`) and the flags of `options` from argv, up to "--".
+inline taken_flags take_flags(int& argc, char** argv, options& o) {
+    taken_flags out;
+    int kept = 0;
     auto whole = [](std::string_view flag, std::string_view text) {
         double const n = flag_number(flag, text, 1);
         if (n != static_cast<int>(n)) throw config_error(message(flag, "=N: N must be a whole number, got '", text, "'\n  HINT: for example ", flag, "=2"));
@@ -46,7 +51,7 @@ inline int take_flags(int& argc, char** argv, options& o) {
     };
     auto time = [](std::string_view flag, std::string_view text) { return std::chrono::milliseconds(static_cast<long>(flag_number(flag, text, 0.1) * 1000)); };
     auto const take = [&](std::string_view flag, auto value) {
-        if (flag == "--nproc") nproc = whole(flag, value());
+        if (flag == "--nproc") out.nproc = whole(flag, value());
         else if (flag == "--threads-per-rank") o.threads_per_rank = whole(flag, value());
         else if (flag == "--step-timeout") o.step_timeout = time(flag, value());
         else if (flag == "--init-timeout") o.init_timeout = time(flag, value());
@@ -62,24 +67,15 @@ inline int take_flags(int& argc, char** argv, options& o) {
             return i + 1 < argc && is_value(argv[i + 1]) ? argv[++i] : "";
         };
         if (i > 0 && a == "--") ours = false;
-        if (i == 0 || !ours || !take(a.substr(0, eq), value)) argv[kept++] = argv[i];
+        auto const first = i;
+        auto const flag = i == 0 || !ours ? std::string_view{} : a.substr(0, eq);
+        bool const taken = take(flag, value);
+        if (flag != "--nproc") out.for_ranks.insert(out.for_ranks.end(), argv + first, argv + i + 1);
+        if (!taken) argv[kept++] = argv[first];
     }
     argc = kept;
     argv[argc] = nullptr;
-    return nproc;
-}
-
-/// What the ranks are started with: argv without `--nproc=N` or `--nproc N`.
-inline void drop_nproc(std::vector<char*>& argv) {
-    std::vector<char*> kept;
-    bool ours = true;
-    for (std::size_t i = 0; i != argv.size(); ++i) {
-        std::string_view const a = argv[i] ? argv[i] : "";
-        if (i > 0 && a == "--") ours = false;
-        if (i > 0 && ours && a == "--nproc") i += i + 1 < argv.size() && is_value(argv[i + 1]);
-        else if (i == 0 || !ours || !a.starts_with("--nproc=")) kept.push_back(argv[i]);
-    }
-    argv = std::move(kept);
+    return out;
 }
 
 }  // namespace detail

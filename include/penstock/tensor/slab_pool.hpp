@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <memory_resource>
 #include <mutex>
-#include <new>
 #include <utility>
 #include <vector>
 
@@ -13,9 +13,15 @@ namespace penstock::tensor {
 
 /// Slabs of memory, aligned to 64 bytes. A lease gives its slab back wherever its last copy goes, on whatever thread, and may outlive the
 /// pool: slabs belong to what pool and leases share. There are as many slabs as were out at once. Any thread may take and give back.
+///
+/// The slabs come from the heap, or from a resource given, pinned memory for example: its do_allocate and do_deallocate are called by one thread at
+/// a time, its do_deallocate must not throw, and it lives until the last slab has gone back to it.
 class slab_pool {
 public:
     using lease = std::shared_ptr<std::byte>;
+
+    slab_pool() : slab_pool(std::shared_ptr<std::pmr::memory_resource>(std::shared_ptr<void>(), std::pmr::new_delete_resource())) {}
+    explicit slab_pool(std::shared_ptr<std::pmr::memory_resource> from) : shared_(std::make_shared<state>(std::move(from))) {}
 
     /// At least `bytes` bytes, as the last user left them.
     lease take(std::size_t bytes) {
@@ -34,16 +40,17 @@ private:
         std::size_t bytes = 0;
     };
     struct state {
+        std::shared_ptr<std::pmr::memory_resource> from;
         std::mutex lock;
         std::vector<slab> free;
         std::size_t made = 0, alive = 0, largest = 0;
 
-        state() = default;
+        explicit state(std::shared_ptr<std::pmr::memory_resource> resource) : from(std::move(resource)) {}
         state(state const&) = delete;
         ~state() {
             for (auto const& s : free) release(s);
         }
-        static void release(slab s) { ::operator delete(s.data, std::align_val_t(64)); }
+        void release(slab s) { from->deallocate(s.data, s.bytes, 64); }
 
         slab take(std::size_t bytes) {
             std::lock_guard const hold(lock);
@@ -60,8 +67,9 @@ private:
                 --alive;
             }
             free.reserve(alive + 1);  // so that giving back never allocates
-            largest = (std::max)({largest, bytes, std::size_t{64}});
-            slab const s{static_cast<std::byte*>(::operator new(largest, std::align_val_t(64))), largest};
+            auto const size = (std::max)({largest, bytes, std::size_t{64}});
+            slab const s{static_cast<std::byte*>(from->allocate(size, 64)), size};
+            largest = size;
             ++alive;
             ++made;
             return s;
@@ -77,7 +85,7 @@ private:
         void operator()(std::byte* data) const noexcept { to->give({data, bytes}); }
     };
 
-    std::shared_ptr<state> shared_ = std::make_shared<state>();
+    std::shared_ptr<state> shared_;
 };
 
 }  // namespace penstock::tensor

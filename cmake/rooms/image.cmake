@@ -18,6 +18,7 @@ if(TARGET penstock::spng AND JPEG_FOUND AND ZLIB_FOUND)
     image/decode_jpeg.hpp
     image/decode_png.hpp
     image/encode_png.hpp
+    image/geometry.hpp
     image/pixels.hpp
   )
 endif()

@@ -1,7 +1,5 @@
-// Implements: tests of crop policies, of the copy that crops and flips, and of the statistics of both.
+// Implements: tests of crop policies and of augmentation, and of the statistics of both.
 #include <penstock/image/augment.hpp>
-
-#include "jpeg_maker.hpp"
 
 #include <array>
 #include <string>
@@ -11,55 +9,24 @@
 #include <support/catch.hpp>
 
 namespace image = penstock::image;
-namespace test = penstock::test;
-using image::pixels;
+using image::geometry;
 using image::window;
 using penstock::random_stream;
-
-namespace {
-
-pixels by_the_book(pixels const& p, window w, bool flip) {
-    auto out = pixels(w.height, w.width, p.channels());
-    for (std::uint32_t y = 0; y != w.height; ++y)
-        for (std::uint32_t x = 0; x != w.width; ++x)
-            for (std::uint32_t c = 0; c != p.channels(); ++c) {
-                auto const sy = w.top + y, sx = w.left + (flip ? w.width - 1 - x : x);
-                auto const inside = sy >= 0 && sy < p.height() && sx >= 0 && sx < p.width();
-                out.set(y, x, c, inside ? p.at(static_cast<std::uint32_t>(sy), static_cast<std::uint32_t>(sx), c) : std::uint8_t{0});
-            }
-    return out;
-}
-
-}  // namespace
-
-TEST_CASE("augment: crop and flip in one copy equal the definition", "[unit][augment]") {
-    auto random = random_stream(1, 2, 3);
-    for (std::uint32_t channels = 1; channels != 5; ++channels) {
-        auto const picture = test::scene(9, 11, channels);
-        for (int i = 0; i != 300; ++i) {
-            auto const w = window{std::int64_t{random.below(30)} - 15, std::int64_t{random.below(36)} - 18, 1 + random.below(20), 1 + random.below(20)};
-            for (bool flip : {false, true}) {
-                INFO(w.top << " " << w.left << " " << w.height << "x" << w.width << " flip " << flip << " channels " << channels);
-                CHECK(image::crop_flip(picture, w, flip) == by_the_book(picture, w, flip));
-            }
-        }
-    }
-}
 
 TEST_CASE("augment: golden windows and flips, the same on every machine", "[unit][augment]") {
     auto const crop = image::crop(image::random_crop(28, 28, {.padding = 4}));
     auto const keys = image::augmentation(0x0123456789ABCDEF);
     auto got = std::vector<std::array<std::int64_t, 3>>();
     for (std::uint64_t id : {0u, 1u, 2u, 59999u}) {
-        auto const w = keys.place(crop, {28, 28, 1}, 3, id);
-        got.push_back({w.top, w.left, keys.mirrored(0.5, 3, id)});
+        auto const g = keys(crop, 0.5, {28, 28, 1}, 3, id);
+        got.push_back({g.part.top, g.part.left, g.mirrored});
     }
     CHECK(got == std::vector<std::array<std::int64_t, 3>>{{4, 3, 1}, {-2, 2, 0}, {4, -3, 1}, {0, -3, 1}});  // by an independent program
 }
 
 TEST_CASE("augment: the middle, rounded as torchvision rounds it", "[unit][augment]") {
     auto random = random_stream(0, 0, 0);
-    auto const top = [&](std::uint32_t have, std::int64_t want) { return image::center_crop(want, 5)({have, 5, 3}, random).top; };
+    auto const top = [&](std::uint32_t have, std::int64_t want) { return image::center_crop(want, 5)({have, 5, 3}, random).part.top; };
     CHECK(top(10, 10) == 0);
     CHECK(top(10, 4) == 3);
     CHECK(top(11, 10) == 0);  // round(0.5) to even
@@ -79,14 +46,14 @@ TEST_CASE("augment: random crops are uniform over all places, flips are fair, an
     auto mirrored_of = std::array<int, 81>();
     int mirrored = 0, quarter = 0;
     for (std::uint64_t id = 0; id != n; ++id) {
-        auto const w = keys.place(crop, {28, 28, 1}, 0, id);
+        auto const g = keys(crop, 0.5, {28, 28, 1}, 0, id);
+        auto const w = g.part;
         REQUIRE((w.top >= -4 && w.top <= 4 && w.left >= -4 && w.left <= 4 && w.height == 28 && w.width == 28));
         auto const at = static_cast<std::size_t>((w.top + 4) * 9 + w.left + 4);
-        auto const flip = keys.mirrored(0.5, 0, id);
         ++places[at];
-        mirrored += flip;
-        mirrored_of[at] += flip;
-        quarter += keys.mirrored(0.25, 0, id);
+        mirrored += g.mirrored;
+        mirrored_of[at] += g.mirrored;
+        quarter += keys(image::no_crop{}, 0.25, {28, 28, 1}, 0, id).mirrored;
     }
     double chi = 0, joint = 0;
     for (std::size_t i = 0; i != 81; ++i) {
@@ -105,11 +72,11 @@ TEST_CASE("augment: the bits belong to the sample and the pass", "[unit][augment
     auto const keys = image::augmentation(1), others = image::augmentation(2);
     int same_pass = 0, other_pass = 0, other_key = 0, other_sample = 0;
     for (std::uint64_t id = 0; id != 200; ++id) {
-        auto const w = keys.place(crop, {40, 40, 3}, 0, id);
-        same_pass += w == keys.place(crop, {40, 40, 3}, 0, id);
-        other_pass += w == keys.place(crop, {40, 40, 3}, 1, id);
-        other_key += w == others.place(crop, {40, 40, 3}, 0, id);
-        other_sample += w == keys.place(crop, {40, 40, 3}, 0, id + 1000);
+        auto const g = keys(crop, 0, {40, 40, 3}, 0, id);
+        same_pass += g == keys(crop, 0, {40, 40, 3}, 0, id);
+        other_pass += g == keys(crop, 0, {40, 40, 3}, 1, id);
+        other_key += g == others(crop, 0, {40, 40, 3}, 0, id);
+        other_sample += g == keys(crop, 0, {40, 40, 3}, 0, id + 1000);
     }
     CHECK(same_pass == 200);
     CHECK(other_pass < 5);
@@ -120,8 +87,8 @@ TEST_CASE("augment: the bits belong to the sample and the pass", "[unit][augment
 TEST_CASE("augment: probabilities 0 and 1", "[unit][augment]") {
     auto const keys = image::augmentation(1);
     for (std::uint64_t id = 0; id != 500; ++id) {
-        CHECK_FALSE(keys.mirrored(0, 0, id));
-        CHECK(keys.mirrored(1, 0, id));
+        CHECK_FALSE(keys({}, 0, {9, 9, 1}, 0, id).mirrored);
+        CHECK(keys({}, 1, {9, 9, 1}, 0, id).mirrored);
     }
 }
 
@@ -129,10 +96,24 @@ TEST_CASE("augment: a user's function places crops", "[unit][augment]") {
     auto random = random_stream(0, 0, 0);
     auto const corner = image::crop([size = 3u](image::shape of, random_stream&) { return window{of.height - 3, 0, size, size}; });
     CHECK(corner({10, 20, 3}, random) == window{7, 0, 3, 3});
-    CHECK_FALSE(corner.keeps_all());
-    CHECK(image::crop().keeps_all());
-    CHECK(image::crop(image::no_crop{}).keeps_all());
+    CHECK(image::crop()({10, 20, 3}, random) == window{0, 0, 10, 20});
+    CHECK(image::crop(image::no_crop{})({10, 20, 3}, random) == image::crop()({10, 20, 3}, random));
     static_assert(!std::is_constructible_v<image::crop, int>);
+}
+
+TEST_CASE("augment: a policy may ask for a size and a mirror, and a flip turns it once more", "[unit][augment]") {
+    auto const half = image::crop([](image::shape of, random_stream&) {
+        auto g = geometry(window{0, 0, of.height, of.width}, true);
+        g.height /= 2;
+        return g;
+    });
+    auto const keys = image::augmentation(3);
+    auto const g = keys(half, 0, {10, 20, 3}, 0, 1);
+    CHECK(g.height == 5);
+    CHECK(g.width == 20);
+    CHECK(g.scales());
+    CHECK(g.mirrored);
+    CHECK_FALSE(keys(half, 1, {10, 20, 3}, 0, 1).mirrored);
 }
 
 TEST_CASE("augment: impossible crops are named", "[unit][augment]") {

@@ -8,8 +8,11 @@
 
 #include <zlib.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -85,6 +88,21 @@ TEST_CASE("codec: gzip that is cut, damaged or a bomb", "[unit][codec]") {
     CHECK(!failure(codec, broken).empty());
     CHECK(failure(codec, gzipped(std::string((std::size_t{1} << 28) + 1, '\0'))).find("inflates to more than 268435456 bytes") != std::string::npos);
     CHECK(failure(codec, whole).empty());
+}
+
+TEST_CASE("codec: a part of a picture goes where it is wanted", "[unit][codec]") {
+    image::codec codec;
+    auto const picture = test::scene(12, 10, 3);
+    auto const file = image::encode_png(picture);
+    for (auto const& g : {image::geometry(picture.shape()), image::geometry(image::window{0, 0, 12, 10}, true), image::geometry(image::window{-2, 3, 9, 20})}) {
+        auto const right = image::crop_flip(picture, g);
+        auto const stride = right.stride() + 4;
+        auto wide = std::vector<std::uint8_t>(stride * g.height, 55), wanted = wide;
+        for (std::uint32_t y = 0; y != g.height; ++y) std::copy_n(right.row(y), right.stride(), wanted.data() + y * stride);
+        CHECK(codec.open(file.bytes(), {}) == picture.shape());
+        codec.read(g, wide.data(), stride);
+        CHECK(wide == wanted);
+    }
 }
 
 TEST_CASE("codec: a bad picture leaves the codec usable, whatever came before", "[unit][codec]") {

@@ -25,7 +25,7 @@ namespace {
 
 pixels decode(image::jpeg_decoder& decoder, std::string const& file, image::codec_options const& options = {}) {
     auto out = pixels(decoder.open(std::as_bytes(std::span(file)), options));
-    decoder.read(out.writable().data());
+    decoder.read(out.writable().data(), out.stride());
     return out;
 }
 pixels decode(std::string const& file, image::codec_options const& options = {}) {
@@ -161,6 +161,95 @@ TEST_CASE("decode_jpeg: what a cut file still holds can be asked for", "[unit][d
     CHECK(failure(decoder, file.substr(0, file.size() * 2 / 3)).has_value());  // the permission ends with its call
 }
 
+TEST_CASE("decode_jpeg: a picture without tables does not get those of the picture before", "[unit][decode_jpeg]") {
+    auto const whole = test::jpeg_file{.picture = test::scene(24, 24, 3), .quality = 90, .arithmetic = GENERATE(false, true)}.bytes();
+    auto hidden = whole;  // one bit makes a private segment of the quantisation table
+    hidden[hidden.find("\xff\xdb") + 1] ^= 0x30;
+    image::jpeg_decoder kept;
+    auto const right = decode(whole);
+    for (int round = 0; round != 2; ++round) {
+        (void)decode(kept, test::jpeg_file{.picture = test::scene(24, 24, 3), .quality = 20}.bytes());
+        CHECK(failure(kept, hidden) == "JPEG of 24x24: Quantization table 0x00 was not defined");
+        CHECK(decode(kept, whole) == right);
+    }
+    // Files of frame grabbers come without Huffman tables and mean the usual ones, not those of the picture before, which here are its own.
+    auto const plain = test::jpeg_file{.picture = test::scene(24, 24, 1), .in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE}.bytes();
+    auto bare = plain;
+    for (auto at = bare.find("\xff\xc4"); at != bare.npos; at = bare.find("\xff\xc4")) bare.erase(at, 2 + std::size_t{static_cast<unsigned char>(bare[at + 2])} * 256 + static_cast<unsigned char>(bare[at + 3]));
+    (void)decode(kept, test::jpeg_file{.picture = test::scene(64, 64, 1), .in = JCS_GRAYSCALE, .stored = JCS_GRAYSCALE, .progressive = true}.bytes());
+    CHECK(decode(kept, bare) == decode(plain));
+}
+
+TEST_CASE("decode_jpeg: scans that are missing are an error", "[unit][decode_jpeg]") {
+    auto const with = [](test::jpeg_file const& file, std::size_t left_out) {
+        auto const whole = file.bytes();
+        auto out = std::string();
+        std::size_t number = 0;
+        for (std::size_t at = 0, end; at < whole.size(); at = end, ++number) {  // what is before the first scan, then every scan and what is before the next
+            end = (std::min)(whole.find("\xff\xda", at + 1), whole.size());
+            if (number != left_out) out += whole.substr(at, end - at);
+        }
+        return out.ends_with("\xff\xd9") ? out : out + "\xff\xd9";
+    };
+    image::jpeg_decoder decoder;
+    auto const progressive = test::jpeg_file{.picture = test::scene(24, 24, 3), .progressive = true};
+    CHECK(failure(decoder, with(progressive, 1)).value().find("Inconsistent progression sequence") != std::string::npos);
+    auto const apart = test::jpeg_file{.picture = test::scene(24, 24, 3), .apart = true};
+    auto const right = decode(with(apart, 99));
+    CHECK(right == decode(test::jpeg_file{.picture = test::scene(24, 24, 3)}.bytes()));
+    for (std::size_t scan : {1u, 2u, 3u}) {
+        CHECK(failure(decoder, with(apart, scan)) == penstock::message("JPEG of 24x24: no data of component ", scan, " of 3"));
+        auto const before = decoder.warnings();
+        CHECK_FALSE(decode(decoder, with(apart, scan), {.allow_truncated = true}) == right);
+        CHECK(decoder.warnings() == before + 1);
+    }
+}
+
+TEST_CASE("decode_jpeg: the hint says what helps", "[unit][decode_jpeg]") {
+    auto const hint = [](std::string const& file, image::codec_options const& options = {}) {
+        try {
+            (void)decode(file, options);
+        } catch (image::detail::undecodable const& e) {
+            return e.hint;
+        }
+        return std::string();
+    };
+    auto const whole = test::jpeg_file{.picture = test::scene(16, 16, 3)}.bytes();
+    CHECK(hint(whole.substr(0, whole.size() - 30)) == image::detail::truncated_hint);
+    CHECK(hint(whole.substr(0, 40)) == image::detail::truncated_hint);
+    auto no_tables = whole;
+    no_tables[no_tables.find("\xff\xdb") + 1] ^= 0x30;
+    CHECK(hint(no_tables) == image::detail::damaged_hint);
+    auto const frame = whole.find("\xff\xc0");
+    auto other = whole;
+    other[frame + 1] = '\xc3';  // lossless
+    CHECK(hint(other).find("convert it") != std::string::npos);
+    other = whole;
+    other[frame + 4] = 12;  // bits per sample
+    CHECK(hint(other).find("convert it") != std::string::npos);
+    auto const two = test::jpeg_file{.picture = test::scene(16, 16, 2), .in = JCS_UNKNOWN, .stored = JCS_UNKNOWN}.bytes();
+    for (auto c : {channels::rgb, channels::gray, channels::as_stored}) {
+        CHECK(hint(two, {.channels = c}).find("convert it") != std::string::npos);
+        image::jpeg_decoder decoder;
+        CHECK(failure(decoder, two, {.channels = c}) == "JPEG of 16x16: the meaning of its 2 components is not known");
+    }
+}
+
+TEST_CASE("decode_jpeg: rows go where they are wanted, and nothing is written between them", "[unit][decode_jpeg]") {
+    for (auto [height, width] : {std::pair{1u, 1u}, {1u, 40u}, {33u, 1u}, {19u, 23u}})
+        for (bool inks : {false, true}) {
+            auto const file = inks ? test::jpeg_file{.picture = test::scene(height, width, 4), .in = JCS_CMYK, .stored = JCS_CMYK}.bytes() : test::jpeg_file{.picture = test::scene(height, width, 3)}.bytes();
+            auto const right = decode(file);
+            auto const stride = right.stride() + 7;
+            auto wide = std::vector<std::uint8_t>(stride * height, 99), wanted = wide;
+            for (std::uint32_t y = 0; y != height; ++y) std::copy_n(right.row(y), right.stride(), wanted.data() + y * stride);
+            image::jpeg_decoder decoder;
+            (void)decoder.open(std::as_bytes(std::span(file)), {});
+            decoder.read(wide.data(), stride);
+            CHECK(wide == wanted);
+        }
+}
+
 TEST_CASE("decode_jpeg: bombs are refused", "[unit][decode_jpeg]") {
     image::jpeg_decoder decoder;
     auto file = test::jpeg_file{.picture = test::scene(16, 16, 3)}.bytes();
@@ -175,7 +264,8 @@ TEST_CASE("decode_jpeg: bombs are refused", "[unit][decode_jpeg]") {
     auto const scan = scans.substr(last, scans.size() - 2 - last);
     auto bomb = scans.substr(0, last);
     for (int i = 0; i != 600; ++i) bomb += scan;
-    CHECK(failure(decoder, bomb + "\xff\xd9") == "JPEG of 16x16: more than 500 scans");
+    CHECK(failure(decoder, bomb + "\xff\xd9") == "JPEG of 16x16: Inconsistent progression sequence for component 0 coefficient 1");
+    CHECK(failure(decoder, bomb + "\xff\xd9", {.allow_truncated = true}) == "JPEG of 16x16: more than 500 scans");
 }
 
 TEST_CASE("decode_jpeg: real photographs", "[unit][decode_jpeg]") {

@@ -22,7 +22,7 @@ namespace {
 pixels decode(std::string const& file, image::codec_options const& options = {}) {
     image::png_decoder decoder;
     auto out = pixels(decoder.open(std::as_bytes(std::span(file)), options));
-    decoder.read(out.writable().data());
+    decoder.read(out.writable().data(), out.stride());
     return out;
 }
 std::optional<std::string> failure(std::string const& file, image::codec_options const& options = {}) {
@@ -179,8 +179,48 @@ TEST_CASE("decode_png: what a cut file still holds can be asked for", "[unit][de
     auto const options = image::codec_options{.channels = channels::gray, .allow_truncated = true};
     auto const half = whole.substr(0, whole.size() / 2);
     auto out = pixels(decoder.open(std::as_bytes(std::span(half)), options));
-    decoder.read(out.writable().data());
+    decoder.read(out.writable().data(), out.stride());
     CHECK(decoder.warnings() == 1);
     CHECK(std::equal(out.row(0), out.row(24), right.row(0)));
     CHECK(out.at(63, 15, 0) == 128);
+}
+
+TEST_CASE("decode_png: rows go where they are wanted, and nothing is written between them", "[unit][decode_png]") {
+    for (auto [type, depth] : {std::pair{0u, 1u}, {0u, 16u}, {2u, 8u}, {3u, 4u}, {4u, 8u}, {6u, 16u}})
+        for (bool interlaced : {false, true})
+            for (auto wanted : {channels::rgb, channels::gray, channels::as_stored}) {
+                auto file = noise(17, 9, type, depth);
+                file.interlaced = interlaced;
+                auto const right = expected(file, wanted);
+                auto const stride = right.stride() + 3;
+                auto wide = std::vector<std::uint8_t>(stride * 9, 99), rows = wide;
+                for (std::uint32_t y = 0; y != 9; ++y) std::copy_n(right.row(y), right.stride(), rows.data() + y * stride);
+                for (bool truncated : {false, true}) {
+                    image::png_decoder decoder;
+                    auto const bytes = file.bytes();
+                    (void)decoder.open(std::as_bytes(std::span(bytes)), {.channels = wanted, .allow_truncated = truncated});
+                    std::fill(wide.begin(), wide.end(), std::uint8_t{99});
+                    decoder.read(wide.data(), stride);
+                    CHECK(wide == rows);
+                }
+            }
+}
+
+TEST_CASE("decode_png: an error names the damage, whatever is asked for and whatever came before", "[unit][decode_png]") {
+    auto file = noise(6, 4, 3, 4);
+    auto broken = file.bytes();
+    broken[broken.find("PLTE") + 6] ^= 1;
+    for (auto wanted : {channels::rgb, channels::gray, channels::as_stored}) CHECK(failure(broken, {.channels = wanted}) == "PNG of 6x4: invalid chunk checksum");
+    image::png_decoder decoder;
+    auto const whole = file.bytes();
+    (void)decoder.open(std::as_bytes(std::span(whole)), {});
+    broken = whole;
+    broken[11] ^= 1;
+    try {
+        (void)decoder.open(std::as_bytes(std::span(broken)), {});
+        FAIL("a header of another size was taken");
+    } catch (image::detail::undecodable const& e) {
+        CHECK(e.cause == "PNG: invalid IHDR chunk size");
+        CHECK(e.hint == image::detail::damaged_hint);
+    }
 }

@@ -166,7 +166,7 @@ TEST_CASE("decode: crops and flips are those of the keys 'crop' and 'flip' of th
         flipped += mirrored;
         auto source = test::scene(28, 28, 1);
         source.set(0, 0, 0, static_cast<std::uint8_t>(id));
-        CHECK(picture == image::crop_flip(source, {top, left, 28, 28}, mirrored));
+        CHECK(picture == image::crop_flip(source, {{top, left, 28, 28}, mirrored}));
     }
     CHECK(flipped > 10);
     CHECK(flipped < 54);
@@ -282,6 +282,55 @@ TEST_CASE("decode: cut files, missing fields, small pictures and wild windows na
     CHECK(named(with(jpeg, wild(0, 0x40000000))));
     CHECK(named(with(jpeg, wild(std::numeric_limits<std::int64_t>::min(), 4))));
     CHECK(with(jpeg, wild(-2, 4)).empty());
+    auto const scaled = with(jpeg, {.crop = [](image::shape of, ps::random_stream&) {
+        auto g = image::geometry(of);
+        g.width = 7;
+        return g;
+    }});
+    CHECK(named(scaled));
+    CHECK(scaled.find("as large as its part of the picture, 20x20, got 20x7") != scaled.npos);
+}
+
+TEST_CASE("decode: whatever fails keeps the positions of its sample and is counted", "[unit][decode]") {
+    auto const failing = [](std::string const& file, char const* names, image::crop crop, ps::fault kind) {
+        auto s = shelf_of(2);
+        auto files = ps::fields(std::make_shared<ps::shard_name const>("a.tar"), "k", 512);
+        files.add("jpg", ps::blob::of(file));
+        s.samples[0].value = files;
+        s.samples[0].cover.add({40, 42});
+        auto chain = ps::pipeline(std::move(s)) | image::decode(names, {.crop = std::move(crop)});
+        try {
+            (void)chain.next();
+            FAIL("nothing was thrown");
+        } catch (ps::stage_error const& e) {
+            CHECK(e.kind == kind);
+            CHECK(e.where.sample == 0);
+            CHECK(e.positions.count() == 2);
+            CHECK(chain.stats()[0].errors == 1);
+            return std::string(e.what());
+        }
+        return std::string();
+    };
+    auto const jpeg = test::jpeg_file{.picture = test::scene(20, 20, 3)}.bytes();
+    CHECK(failing("?", "jpg", {}, ps::fault::content).find("neither PNG nor JPEG") != std::string::npos);
+    CHECK(failing(jpeg, "webp", {}, ps::fault::content).find("no field 'webp'; it has: jpg") != std::string::npos);
+    auto const faulty = [](image::shape, ps::random_stream&) -> image::window { throw std::runtime_error("no box for it"); };
+    CHECK(failing(jpeg, "jpg", faulty, ps::fault::user).find("no box for it") != std::string::npos);
+}
+
+TEST_CASE("decode: pictures taken in spite of damage are told", "[unit][decode]") {
+    auto s = shelf_of(3);
+    auto const png = std::string(image::encode_png(test::scene(28, 28, 1)).text());
+    for (std::size_t i : {0u, 2u}) {
+        auto files = ps::fields();
+        files.add("png", ps::blob::of(png.substr(0, png.size() - 30)));
+        s.samples[i].value = files;
+    }
+    auto chain = ps::pipeline(std::move(s)) | image::decode("png", {.allow_truncated = true});
+    CHECK(chain.next());
+    CHECK(chain.stats()[0].note == "1 picture was decoded in spite of damage or an oddity of the file");
+    while (chain.next()) {}
+    CHECK(chain.stats()[0].note == "2 pictures were decoded in spite of damage or an oddity of the file");
 }
 
 TEST_CASE("decode: wrong options are refused while building", "[unit][decode]") {

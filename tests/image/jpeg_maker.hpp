@@ -17,8 +17,10 @@ struct jpeg_file {
     image::pixels picture{};
     J_COLOR_SPACE in = JCS_RGB, stored = JCS_YCbCr;
     int quality = 90;
-    bool progressive = false, jfif = true, adobe = false;
-    int chroma = 2;  // subsampling of chroma in both directions
+    bool progressive = false, jfif = true, adobe = false, arithmetic = false;
+    bool apart = false;  // a scan per component
+    int chroma = 2;   // subsampling of chroma in both directions
+    int restart = 0;  // blocks between restart markers; 0: none
 
     std::string bytes() const {
         jpeg_compress_struct c{};
@@ -38,7 +40,11 @@ struct jpeg_file {
         c.write_JFIF_header = jfif && (stored == JCS_YCbCr || stored == JCS_GRAYSCALE);
         c.write_Adobe_marker = adobe;
         if (stored == JCS_YCbCr) c.comp_info[0].h_samp_factor = c.comp_info[0].v_samp_factor = chroma;
+        c.arith_code = arithmetic;
+        c.restart_interval = static_cast<unsigned>(restart);
         if (progressive) jpeg_simple_progression(&c);
+        constexpr jpeg_scan_info one_each[] = {{1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
+        if (apart) c.scan_info = one_each, c.num_scans = 3;
         jpeg_start_compress(&c, TRUE);
         while (c.next_scanline < c.image_height) {
             auto* row = const_cast<JSAMPLE*>(picture.row(c.next_scanline));

@@ -1,15 +1,14 @@
-// Implements: crop policies, and crop and flip in one pass over integers.
+// Implements: crop policies and augmentation, which decide the geometry of a sample from the picture's shape and the sample's key alone.
 #pragma once
 
 #include <penstock/core/errors.hpp>          // defines: config_error, message
 #include <penstock/core/random.hpp>          // defines: random_stream, child_key
 #include <penstock/image/codec_options.hpp>  // defines: undecodable
-#include <penstock/image/pixels.hpp>         // defines: pixels, shape
+#include <penstock/image/geometry.hpp>       // defines: geometry, window
+#include <penstock/image/pixels.hpp>         // defines: shape
 
-#include <algorithm>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <type_traits>
 #include <utility>
@@ -17,24 +16,16 @@
 
 namespace penstock::image {
 
-/// Rows [top, top + height) and columns [left, left + width) of a picture; what lies outside the picture is zero.
-struct window {
-    std::int64_t top = 0, left = 0;
-    std::uint32_t height = 0, width = 0;
-
-    friend bool operator==(window const&, window const&) = default;
-};
-
 /// The whole picture.
 struct no_crop {
-    window operator()(shape of, random_stream&) const { return {0, 0, of.height, of.width}; }
+    geometry operator()(shape of, random_stream&) const { return geometry(of); }
 };
 
 /// The middle; a smaller picture gets a zero margin. Halves are rounded to even, as torchvision's CenterCrop does.
 struct center_crop_policy {
     std::uint32_t height, width;
 
-    window operator()(shape of, random_stream&) const { return {middle(of.height, height), middle(of.width, width), height, width}; }
+    geometry operator()(shape of, random_stream&) const { return window{middle(of.height, height), middle(of.width, width), height, width}; }
 
 private:
     static std::int64_t middle(std::int64_t have, std::int64_t want) {
@@ -48,7 +39,7 @@ private:
 struct random_crop_policy {
     std::uint32_t height, width, padding;
 
-    window operator()(shape of, random_stream& random) const {
+    geometry operator()(shape of, random_stream& random) const {
         auto const spare = [&](std::uint32_t have, std::uint32_t want) {
             auto const room = std::uint64_t{have} + 2 * std::uint64_t{padding};
             if (room < want)
@@ -59,7 +50,7 @@ struct random_crop_policy {
         };
         auto const rows = spare(of.height, height), columns = spare(of.width, width);
         auto const top = std::int64_t{random.below(rows)} - padding;
-        return {top, std::int64_t{random.below(columns)} - padding, height, width};
+        return window{top, std::int64_t{random.below(columns)} - padding, height, width};
     }
 };
 
@@ -84,65 +75,29 @@ inline center_crop_policy center_crop(std::int64_t height, std::int64_t width) {
     return {detail::crop_side("center_crop: height", height, 1), detail::crop_side("center_crop: width", width, 1)};
 }
 
-/// Which part of a picture becomes the sample: a policy of this header, or any function window(shape, random_stream&) of the user's.
-/// All its randomness comes from the stream, which belongs to (seed, pass, sample).
+/// Which part of a picture becomes the sample: a policy of this header, or any function of the user's from (shape, random_stream&) to a geometry or
+/// a window. All its randomness comes from the stream, which belongs to (seed, pass, sample).
 class crop {
 public:
     crop() = default;
     template <class P>
-        requires(!std::same_as<std::remove_cvref_t<P>, crop>) && std::is_invocable_r_v<window, P&, image::shape, random_stream&>
+        requires(!std::same_as<std::remove_cvref_t<P>, crop>) && std::is_invocable_r_v<geometry, P&, image::shape, random_stream&>
     crop(P policy) : policy_(make(std::move(policy))) {}
 
-    window operator()(shape of, random_stream& random) const {
-        return std::visit([&](auto const& p) { return p(of, random); }, policy_);
+    geometry operator()(shape of, random_stream& random) const {
+        return std::visit([&](auto const& p) -> geometry { return p(of, random); }, policy_);
     }
-    /// Whether the whole picture is kept and nothing needs to be asked.
-    bool keeps_all() const { return std::holds_alternative<no_crop>(policy_); }
 
 private:
-    using any = std::variant<no_crop, center_crop_policy, random_crop_policy, std::function<window(shape, random_stream&)>>;
+    using known = std::variant<no_crop, center_crop_policy, random_crop_policy>;
+    using any = std::variant<no_crop, center_crop_policy, random_crop_policy, std::function<geometry(shape, random_stream&)>>;
     template <class P>
     static any make(P policy) {
-        if constexpr (std::is_constructible_v<std::variant<no_crop, center_crop_policy, random_crop_policy>, P>) return policy;
-        else return std::function<window(shape, random_stream&)>(std::move(policy));
+        if constexpr (std::is_constructible_v<known, P>) return policy;
+        else return std::function<geometry(shape, random_stream&)>(std::move(policy));
     }
     any policy_;
 };
-
-/// Writes `part` of the picture at `from`, mirrored left to right if `flip`, to `out`: part.height x part.width x channels bytes.
-inline void copy_window(std::uint8_t const* from, shape of, window part, bool flip, std::uint8_t* out) {
-    auto const c = std::size_t{of.channels};
-    auto const width = std::int64_t{part.width};
-    auto const first = (std::clamp)(-part.left, std::int64_t{0}, width);  // columns [first, last) of the window lie in the picture
-    auto const last = (std::clamp)(std::int64_t{of.width} - part.left, first, width);
-    auto const inside = static_cast<std::size_t>(last - first);
-    auto const before = static_cast<std::size_t>(flip ? width - last : first), after = part.width - before - inside;
-    for (std::uint32_t y = 0; y != part.height; ++y, out += part.width * c) {
-        auto const row = part.top + y;
-        if (row < 0 || row >= of.height || inside == 0) {
-            std::memset(out, 0, part.width * c);
-            continue;
-        }
-        auto const* src = from + (static_cast<std::size_t>(row) * of.width + static_cast<std::size_t>(part.left + first)) * c;
-        auto* dst = out + before * c;
-        if (before != 0) std::memset(out, 0, before * c);
-        if (!flip) std::memcpy(dst, src, inside * c);
-        else if (c == 1) std::reverse_copy(src, src + inside, dst);
-        else
-            for (src += inside * c; dst != out + (before + inside) * c; dst += c) {
-                src -= c;
-                for (std::size_t i = 0; i != c; ++i) dst[i] = src[i];
-            }
-        if (after != 0) std::memset(out + (before + inside) * c, 0, after * c);
-    }
-}
-
-/// The same from pixels to pixels.
-inline pixels crop_flip(pixels const& picture, window part, bool flip) {
-    auto out = pixels(part.height, part.width, picture.channels());
-    copy_window(picture.data(), picture.shape(), part, flip, out.writable().data());
-    return out;
-}
 
 /// What happens to one sample: drawn from (seed, pass, sample) alone, crop and flip from keys of their own, so that they never correlate.
 class augmentation {
@@ -150,12 +105,12 @@ public:
     augmentation() = default;
     explicit augmentation(std::uint64_t key) : crop_(child_key(key, "crop")), flip_(child_key(key, "flip")) {}
 
-    window place(crop const& policy, shape of, std::uint64_t pass, std::uint64_t sample) const {
+    /// What `policy` says of a picture of that shape, mirrored (once more) with probability `flip`.
+    geometry operator()(crop const& policy, double flip, shape of, std::uint64_t pass, std::uint64_t sample) const {
         auto random = random_stream(crop_, pass, sample);
-        return policy(of, random);
-    }
-    bool mirrored(double probability, std::uint64_t pass, std::uint64_t sample) const {
-        return probability > 0 && random_stream(flip_, pass, sample).chance(probability);
+        auto out = policy(of, random);
+        if (flip > 0 && random_stream(flip_, pass, sample).chance(flip)) out.mirrored = !out.mirrored;
+        return out;
     }
 
 private:

@@ -6,6 +6,7 @@
 #include <penstock/image/codec_options.hpp>  // defines: codec_options, channels, undecodable
 #include <penstock/image/decode_jpeg.hpp>    // defines: jpeg_decoder
 #include <penstock/image/decode_png.hpp>     // defines: png_decoder
+#include <penstock/image/geometry.hpp>       // defines: geometry, crop_flip
 #include <penstock/image/pixels.hpp>         // defines: pixels, shape
 
 #include <zlib.h>
@@ -26,7 +27,7 @@ namespace penstock::image {
 /// The decoders with their memory, kept from one picture to the next. One thread at a time; movable.
 ///
 /// The bytes choose the decoder, names do not: PNG and JPEG, also inside gzip (once), because real data sets hold such files.
-/// open() and read() throw detail::undecodable, decode() throws stage_error.
+/// A picture comes out as from a new codec, whatever came before. open() and read() throw detail::undecodable, decode() throws stage_error.
 class codec {
 public:
     /// Reads the header; `bytes` must outlive the read().
@@ -36,24 +37,25 @@ public:
             bytes = inflated_;
         }
         png_next_ = starts_with(bytes, "\x89PNG\r\n\x1a\n");
-        if (png_next_) return png_.open(bytes, options);
+        if (png_next_) return announced_ = png_.open(bytes, options);
         if (!starts_with(bytes, "\xff\xd8\xff"))
             throw detail::undecodable{"neither PNG nor JPEG: " + describe(bytes), "look at the file; only the bytes count, not its name"};
         if (!jpeg_) jpeg_ = std::make_unique<jpeg_decoder>();
-        return jpeg_->open(bytes, options);
+        return announced_ = jpeg_->open(bytes, options);
     }
-    /// Writes the picture that open() announced: its shape's bytes.
-    void read(std::uint8_t* out) { png_next_ ? png_.read(out) : jpeg_->read(out); }
-
-    /// Bytes for a picture on its way to somewhere else, valid until the next call.
-    std::uint8_t* scratch(std::size_t bytes) {
-        if (scratch_.size() < bytes) scratch_ = std::vector<std::uint8_t>(bytes);
-        return scratch_.data();
+    /// Writes the picture that open() announced to `out`, where its rows begin `stride` bytes apart: memory of anybody's, part of a larger one too.
+    void read(std::uint8_t* out, std::size_t stride) { png_next_ ? png_.read(out, stride) : jpeg_->read(out, stride); }
+    /// Writes `g` of it, which must not scale, and nothing between the rows.
+    void read(geometry const& g, std::uint8_t* out, std::size_t stride) {
+        if (g == geometry(announced_)) return read(out, stride);
+        if (scratch_.size() < announced_.size()) scratch_ = std::vector<std::uint8_t>(announced_.size());
+        read(scratch_.data(), announced_.stride());
+        crop_flip(scratch_.data(), announced_, g, out, stride);
     }
 
     pixels decode(blob const& bytes, codec_options const& options = {}, place const& where = {}) try {
         auto out = pixels(open(bytes.bytes(), options));
-        read(out.writable().data());
+        read(out.writable().data(), out.stride());
         return out;
     } catch (detail::undecodable const& e) {
         throw stage_error("image::decode", fault::content, where, e.cause, e.hint);
@@ -110,6 +112,7 @@ private:
     png_decoder png_;
     std::unique_ptr<jpeg_decoder> jpeg_;  // made when the first JPEG comes: libjpeg's object cannot move
     bool png_next_ = false;
+    shape announced_{};
     std::vector<std::byte> inflated_;
     std::vector<std::uint8_t> scratch_;
 };

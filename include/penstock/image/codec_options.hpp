@@ -30,8 +30,9 @@ struct undecodable {
     std::string hint;
 };
 
-inline constexpr char damaged_hint[] =
-    "the file is cut or damaged: write it anew, or set .allow_truncated to take what is left";
+inline constexpr char damaged_hint[] = "the file is cut or damaged: write it anew";
+/// The same where it would help to allow it.
+inline constexpr char truncated_hint[] = "the file is cut or damaged: write it anew, or set .allow_truncated to take what is left";
 
 inline std::uint8_t luma(std::uint32_t r, std::uint32_t g, std::uint32_t b) {
     return static_cast<std::uint8_t>((19595 * r + 38470 * g + 7471 * b + 32768) >> 16);

@@ -1,18 +1,20 @@
 // Implements: decode(names, options), which puts the decoded, augmented picture of a sample beside its other fields.
 #pragma once
 
-#include <penstock/core/blob.hpp>      // defines: blob
-#include <penstock/core/errors.hpp>    // defines: config_error, stage_error, place, fault, message
-#include <penstock/core/fields.hpp>    // defines: fields
-#include <penstock/core/keyed.hpp>     // defines: keyed, is_keyed, value_of
-#include <penstock/core/stage.hpp>     // defines: stage_over, stage, broken_chain, epoch, stats_report
-#include <penstock/image/augment.hpp>  // defines: crop, augmentation, copy_window
-#include <penstock/image/codec.hpp>    // defines: codec, codec_options, channels
-#include <penstock/image/pixels.hpp>   // defines: pixels, shape
+#include <penstock/core/blame.hpp>      // defines: rethrow_for
+#include <penstock/core/blob.hpp>       // defines: blob
+#include <penstock/core/errors.hpp>     // defines: config_error, stage_error, place, fault, message
+#include <penstock/core/fields.hpp>     // defines: fields
+#include <penstock/core/keyed.hpp>      // defines: keyed
+#include <penstock/core/stage.hpp>      // defines: stage_over, stage, broken_chain, epoch, stats_report
+#include <penstock/image/augment.hpp>   // defines: crop, augmentation
+#include <penstock/image/codec.hpp>     // defines: codec, codec_options, channels
+#include <penstock/image/geometry.hpp>  // defines: geometry
+#include <penstock/image/pixels.hpp>    // defines: pixels, shape
 
 #include <concepts>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,7 +47,7 @@ private:
 
 struct decode_options {
     image::channels channels = image::channels::rgb;
-    /// no_crop, center_crop(h, w), random_crop(h, w, {.padding = 0}), or a function window(shape, random_stream&)
+    /// no_crop, center_crop(h, w), random_crop(h, w, {.padding = 0}), or a function from (shape, random_stream&) to a geometry or a window
     image::crop crop = no_crop{};
     double flip = 0;                                    ///< probability of mirroring left to right, 0 to 1
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
@@ -85,9 +87,10 @@ public:
 
     void stats(stats_report& r) const {
         collect_stats(this->up, r);
-        r.push_back({.name = "image::decode", .items = items_, .bytes = bytes_, .errors = errors_});
+        auto const odd = warnings();
+        r.push_back({.name = "image::decode", .note = odd == 0 ? "" : message(odd, odd == 1 ? " picture was" : " pictures were", " decoded in spite of damage or an oddity of the file"), .items = items_, .bytes = bytes_, .errors = errors_});
     }
-    /// Oddities of files that were tolerated so far.
+    /// Pictures that were decoded in spite of an oddity so far.
     std::uint64_t warnings() const { return codec_.warnings(); }
 
 private:
@@ -101,17 +104,9 @@ private:
 
     pixels make(keyed<fields>& item) try {
         auto const of = codec_.open(item.value.bytes(names_).bytes(), codec_options_);
-        auto const whole = window{0, 0, of.height, of.width};
-        auto const part = options_.crop.keeps_all() ? whole : checked(augment_.place(options_.crop, of, item.pass, item.id));
-        auto const flip = augment_.mirrored(options_.flip, item.pass, item.id);
-        auto out = pixels(part.height, part.width, of.channels);
-        if (part == whole && !flip) {
-            codec_.read(out.writable().data());
-        } else {
-            auto* const all = codec_.scratch(of.size());
-            codec_.read(all);
-            copy_window(all, of, part, flip, out.writable().data());
-        }
+        auto const g = checked(augment_(options_.crop, options_.flip, of, item.pass, item.id));
+        auto out = pixels(g.height, g.width, of.channels);
+        codec_.read(g, out.writable().data(), out.stride());
         return out;
     } catch (detail::undecodable const& e) {
         auto at = item.value.where();
@@ -120,16 +115,30 @@ private:
         auto error = stage_error("image::decode", fault::content, std::move(at), e.cause, e.hint);
         error.positions = std::move(item.cover);
         throw error;
+    } catch (stage_error& e) {  // there is no such field
+        ++errors_;
+        e.where.sample = item.id;
+        e.positions = std::move(item.cover);
+        throw;
+    } catch (std::bad_alloc const&) {
+        throw;
+    } catch (...) {  // the user's crop threw
+        ++errors_;
+        penstock::detail::rethrow_for("image::decode", item);
     }
 
-    window checked(window w) const {
+    geometry checked(geometry const& g) const {
         constexpr auto reach = std::int64_t{1} << 31;
+        auto const& w = g.part;
         if (w.height == 0 || w.width == 0 || std::uint64_t{w.height} * w.width > options_.max_pixels || w.top < -reach ||
             w.top > reach || w.left < -reach || w.left > reach)
             throw detail::undecodable{message("crop: must be 1 to ", options_.max_pixels, " pixels near the picture, got ", w.height, "x",
                                               w.width, " at row ", w.top, ", column ", w.left),
                                       "look at the function given as .crop"};
-        return w;
+        if (g.scales())
+            throw detail::undecodable{message("crop: must be as large as its part of the picture, ", w.height, "x", w.width, ", got ", g.height, "x", g.width),
+                                      "pictures are not resized here: take a part of the size wanted"};
+        return g;
     }
 
     std::string names_;
@@ -141,12 +150,14 @@ private:
 };
 
 /// Decodes the picture in the first present field of `names` ("jpg;png"), crops and mirrors it, and puts it beside the other fields.
+/// EXIF orientation, gamma and colour profiles are not applied.
 ///
 /// Order    unchanged; crop and flip depend on (seed, pass, sample id) alone
 /// Buffers  nothing; one picture's worth of scratch memory
 /// Resume   exact, no state of its own
 /// Threads  none
-/// Errors   stage_error (content) with shard, key and byte: no such field, not PNG or JPEG, damaged, larger than max_pixels, smaller than the crop
+/// Errors   stage_error (content) with shard, key and byte: no such field, not PNG or JPEG, damaged, larger than max_pixels, smaller than the crop;
+///          (user) what the function given as .crop threw. Damage taken by .allow_truncated is counted in stats()
 ///
 ///     samples | image::decode("jpg;png", {.channels = image::channels::gray, .crop = image::random_crop(28, 28, {.padding = 4}), .flip = 0.5})
 inline auto decode(std::string names, decode_options options = {}) {

@@ -25,6 +25,7 @@ class png_decoder {
 public:
     shape open(std::span<std::byte const> bytes, codec_options const& options) {
         options_ = options;
+        head_ = {};
         context_.reset(spng_ctx_new(SPNG_CTX_IGNORE_ADLER32));  // every chunk has a CRC already
         if (!context_) throw std::bad_alloc();
         require(spng_set_chunk_limits(context_.get(), chunk_limit, 2 * chunk_limit));
@@ -37,21 +38,27 @@ public:
         return {head_.height, head_.width, plan_.channels};
     }
 
-    /// Writes the shape's bytes to `out`.
-    void read(std::uint8_t* out) {
+    /// Writes the shape's rows to `out`, where they begin `stride` bytes apart.
+    void read(std::uint8_t* out, std::size_t stride) {
         auto const direct = plan_.step == 0;
-        auto const count = std::size_t{head_.width} * head_.height;
-        auto const length = count * (direct ? plan_.channels : plan_.stored);
-        if (!direct) wide_.resize(length);
+        auto const row = std::size_t{head_.width} * (direct ? plan_.channels : plan_.stored);
+        if (!direct) wide_.resize(row * head_.height);
         auto* const into = direct ? out : wide_.data();
-        if (options_.allow_truncated) std::memset(into, 128, length);
+        auto const step = direct ? stride : row;
+        if (options_.allow_truncated)
+            for (std::uint32_t y = 0; y != head_.height; ++y) std::memset(into + y * step, 128, row);
 
-        int failed = spng_decode_image(context_.get(), into, length, plan_.format, plan_.flags);
-        if (failed == 0) failed = spng_decode_chunks(context_.get());  // to IEND: the last checksums, and that nothing is missing
+        int failed = spng_decode_image(context_.get(), nullptr, 0, plan_.format, plan_.flags | SPNG_DECODE_PROGRESSIVE);
+        for (spng_row_info at{}; failed == 0;) {  // of an interlaced picture every row several times, with more pixels each
+            failed = spng_get_row_info(context_.get(), &at);
+            if (failed == 0) failed = spng_decode_row(context_.get(), into + at.row_num * step, row);
+        }
+        if (failed == SPNG_EOI) failed = spng_decode_chunks(context_.get());  // to IEND: the last checksums, and that nothing is missing
         if (failed == SPNG_EMEM) throw std::bad_alloc();
-        if (failed != 0 && !options_.allow_truncated) fail(failed);
+        if (failed != 0 && !options_.allow_truncated) fail(failed, detail::truncated_hint);
         if (failed != 0) ++warnings_;
-        if (!direct) narrow(out, count);
+        if (!direct)
+            for (std::uint32_t y = 0; y != head_.height; ++y) narrow(into + y * row, out + y * stride);
         context_.reset();
         if (wide_.capacity() > scratch_limit) wide_ = {};
     }
@@ -82,19 +89,22 @@ private:
         if (gray_alpha) return {1, SPNG_FMT_PNG, 0, 2 * bytes, 2 * bytes};
         if (options_.channels == channels::gray) return {1, SPNG_FMT_RGB8, 0, 3, 3};
         if (head_.color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA) return {4, SPNG_FMT_RGBA8, 0};
-        if (spng_trns transparent; head_.color_type == SPNG_COLOR_TYPE_INDEXED && spng_get_trns(context_.get(), &transparent) == 0)
-            return {4, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS};
+        if (head_.color_type == SPNG_COLOR_TYPE_INDEXED) {
+            spng_trns transparent;
+            int const failed = spng_get_trns(context_.get(), &transparent);
+            if (failed == 0) return {4, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS};
+            if (failed != SPNG_ECHUNKAVAIL && !options_.allow_truncated) require(failed);
+        }
         return {3, SPNG_FMT_RGB8, 0};
     }
 
-    /// The scratch, as libspng left it, to the result: luma of RGB, or the samples wanted, 16 bits to the upper 8.
-    void narrow(std::uint8_t* out, std::size_t count) const {
-        auto const* from = wide_.data();
+    /// A row as libspng left it to one of the result: luma of RGB, or the samples wanted, 16 bits to the upper 8.
+    void narrow(std::uint8_t const* from, std::uint8_t* out) const {
         if (plan_.format == SPNG_FMT_RGB8) {
-            for (std::size_t i = 0; i != count; ++i, from += 3) out[i] = detail::luma(from[0], from[1], from[2]);
+            for (std::uint32_t i = 0; i != head_.width; ++i, from += 3) out[i] = detail::luma(from[0], from[1], from[2]);
             return;
         }
-        for (std::size_t i = 0; i != count * plan_.channels; ++i, from += plan_.step) {
+        for (std::size_t i = 0; i != std::size_t{head_.width} * plan_.channels; ++i, from += plan_.step) {
             if (head_.bit_depth != 16) {
                 out[i] = *from;
                 continue;
@@ -107,11 +117,11 @@ private:
 
     void require(int failed) const {
         if (failed == SPNG_EMEM) throw std::bad_alloc();
-        if (failed != 0) fail(failed);
+        if (failed != 0) fail(failed, detail::damaged_hint);
     }
-    [[noreturn]] void fail(int failed) const {
+    [[noreturn]] void fail(int failed, char const* hint) const {
         auto const known = head_.width != 0 ? message("PNG of ", head_.width, "x", head_.height, ": ") : std::string("PNG: ");
-        throw detail::undecodable{known + spng_strerror(failed), detail::damaged_hint};
+        throw detail::undecodable{known + spng_strerror(failed), hint};
     }
 
     std::unique_ptr<spng_ctx, release> context_;

@@ -16,6 +16,8 @@ struct shape {
     std::uint32_t height = 0, width = 0, channels = 0;
 
     std::size_t size() const noexcept { return std::size_t{height} * width * channels; }
+    /// Bytes of a row without padding.
+    std::size_t stride() const noexcept { return std::size_t{width} * channels; }
     friend bool operator==(shape const&, shape const&) = default;
 };
 
@@ -52,11 +54,13 @@ public:
     image::shape shape() const noexcept { return {height_, width_, channels_}; }
     /// Number of bytes.
     std::size_t size() const noexcept { return shape().size(); }
+    /// Bytes from one row to the next.
+    std::size_t stride() const noexcept { return shape().stride(); }
     bool empty() const noexcept { return size() == 0; }
 
     std::uint8_t const* data() const noexcept { return data_; }
     std::span<std::uint8_t const> bytes() const noexcept { return {data_, size()}; }
-    std::uint8_t const* row(std::uint32_t y) const noexcept { return data_ + std::size_t{y} * width_ * channels_; }
+    std::uint8_t const* row(std::uint32_t y) const noexcept { return data_ + y * stride(); }
 
     std::uint8_t at(std::uint32_t y, std::uint32_t x, std::uint32_t c) const noexcept { return data_[offset(y, x, c)]; }
 

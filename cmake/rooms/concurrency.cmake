@@ -14,6 +14,5 @@ if(Boost_FOUND)
     concurrency/prefetch.hpp
     concurrency/read_ahead.hpp
     concurrency/rewind.hpp
-    concurrency/said_before.hpp
   )
 endif()

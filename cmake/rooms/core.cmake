@@ -12,9 +12,9 @@ penstock_room(core HEADERS
   core/dropped.hpp
   core/dropping_over.hpp
   core/epoch.hpp
-  core/epoch_traits.hpp
   core/errors.hpp
   core/extreme.hpp
+  core/facts.hpp
   core/fan_in.hpp
   core/fields.hpp
   core/gather.hpp
@@ -34,5 +34,4 @@ penstock_room(core HEADERS
   core/state.hpp
   core/stats.hpp
   core/world.hpp
-  core/world_bounds.hpp
 )

@@ -72,7 +72,7 @@ struct counted {
         index = e.index;
     }
     size_hint hint() const { return {n - at, n - at}; }
-    std::optional<std::uint64_t> world_max() const { return n; }
+    chain_facts facts() const { return whole_of(n); }
     void save(state_writer& out) const { out.stage("counted", 1).put("at", at).put("index", index); }
     void load(state_reader& in) {
         auto const r = in.stage("counted", 1);

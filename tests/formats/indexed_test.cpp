@@ -158,7 +158,7 @@ TEST_CASE("indexed: every sample once and equal shares on real tars, in an order
                 auto p = disk.plan(options) | ps::split_by_rank({r, world}) | ps::indexed({.shuffle = shuffle, .open_shards = 3, .progress = {}});
                 p.reset(6, e);
                 CHECK(p.world_max() == (n + world - 1) / world);
-                CHECK(p.inner().world_min() == n / world);
+                CHECK(p.facts().world_min == n / world);
                 auto const promised = p.hint();
                 auto const got = drain(p);
                 REQUIRE(got.errors.empty());

@@ -49,7 +49,7 @@ struct shelf {  // samples in order, with a position
         *told = e;
     }
     ps::size_hint hint() const { return {samples.size() - at, samples.size() - at}; }
-    std::optional<std::uint64_t> world_max() const { return samples.size(); }
+    ps::chain_facts facts() const { return ps::whole_of(samples.size()); }
     void save(ps::state_writer& w) const { w.stage("shelf", 1).put("at", at); }
     void load(ps::state_reader& r) { at = r.stage("shelf", 1).get("at"); }
 };

@@ -58,10 +58,10 @@ TEST_CASE("from_range: what a range can do the source can do", "[unit][from_rang
     using list = decltype(ps::from_range(std::list<int>{}));
     using forward_list = decltype(ps::from_range(std::forward_list<int>{}));
     using stream = decltype(ps::from_range(std::declval<std::ranges::istream_view<int>>()));
-    STATIC_REQUIRE((ps::resumable<vector> && ps::resettable<vector> && ps::hinted<vector> && !ps::planned<vector>));
-    STATIC_REQUIRE((!ps::resumable<list> && ps::resettable<list> && ps::hinted<list>));
-    STATIC_REQUIRE((!ps::resumable<forward_list> && ps::resettable<forward_list> && !ps::hinted<forward_list>));
-    STATIC_REQUIRE((!ps::resumable<stream> && !ps::resettable<stream> && !ps::hinted<stream>));
+    STATIC_REQUIRE((ps::resumable<vector> && ps::resettable<vector>));
+    STATIC_REQUIRE((!ps::resumable<list> && ps::resettable<list>));
+    STATIC_REQUIRE((!ps::resumable<forward_list> && ps::resettable<forward_list>));
+    STATIC_REQUIRE((!ps::resumable<stream> && !ps::resettable<stream>));
     STATIC_REQUIRE(std::is_same_v<decltype(ps::from_range(std::vector<bool>{}))::item_type, bool>);
 }
 

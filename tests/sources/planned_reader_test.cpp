@@ -127,7 +127,7 @@ TEST_CASE("planned_reader: every sample exactly once, whatever the shards, ranks
             for (auto& p : ranks) {
                 p.reset(9, e);
                 REQUIRE(p.world_max() == (length + s.ranks - 1) / s.ranks);
-                REQUIRE(p.inner().world_min() == length / s.ranks);
+                REQUIRE(p.facts().world_min == length / s.ranks);
                 auto const promised = p.hint();
                 auto const got = drain(p);
                 REQUIRE(got.errors.empty());
@@ -185,7 +185,7 @@ TEST_CASE("planned_reader: resumes at every position, over epoch edges, with and
                 q.load(ps::state::parse(states[k].text()));
                 CHECK(q.save() == states[k]);
                 CHECK(q.world_max() == p.world_max());
-                CHECK(q.inner().world_min() == p.inner().world_min());
+                CHECK(q.facts().world_min == p.facts().world_min);
                 REQUIRE(trace(q, nullptr) == std::vector(whole.begin() + static_cast<std::ptrdiff_t>(k), whole.end()));
             }
         }
@@ -222,7 +222,7 @@ TEST_CASE("planned_reader: train and val share the samples of every pass, in equ
                     REQUIRE(got.errors.empty());
                     REQUIRE(p.world_max() == (length + s.ranks - 1) / s.ranks);
                     REQUIRE(got.ids.size() <= *p.world_max());
-                    REQUIRE(got.ids.size() >= *p.inner().world_min());
+                    REQUIRE(got.ids.size() >= *p.facts().world_min);
                     for (auto id : got.ids) ++times[id];
                     positions.insert(positions.end(), got.positions.begin(), got.positions.end());
                 }

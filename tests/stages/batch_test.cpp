@@ -28,7 +28,7 @@ std::vector<std::vector<int>> chunks(std::vector<int> const& in, std::size_t n) 
 template <class Input = test::as_is>
 struct bounded_source : test::planned_source<Input> {
     using test::planned_source<Input>::planned_source;
-    std::optional<std::uint64_t> world_min() const { return static_cast<std::uint64_t>(this->spec().n) / this->spec().world.size; }
+    ps::chain_facts facts() const { return ps::share_of(static_cast<std::uint64_t>(this->spec().n), this->spec().world); }
 };
 auto bounded(int n, ps::world w = {}, std::vector<int> errors = {}) {
     using input = test::as_keyed<test::as_is>;
@@ -154,7 +154,7 @@ TEST_CASE("batch: covers dropped after the last item join the last batch", "[uni
 TEST_CASE("batch: more items than promised are an error, not a loss", "[unit][batch]") {
     struct liar : test::debug_source<> {
         using test::debug_source<>::debug_source;
-        std::optional<std::uint64_t> world_max() const { return 4; }
+        ps::chain_facts facts() const { return ps::whole_of(4); }
     };
     auto p = ps::pipeline(liar({.n = 5})) | ps::batch(2);
     CHECK(p.next());
@@ -258,7 +258,7 @@ TEST_CASE("batch: drop where nobody knows the smallest rank", "[unit][batch]") {
     CHECK_FALSE(q.next());
     CHECK(q.trailing().count() == 1);
     CHECK(q.trailing().empty());
-    CHECK((bounded(9, {0, 2}) | ps::take(3) | ps::batch(2, drop)).world_max() == std::nullopt);  // take changes the number
+    CHECK((bounded(9, {0, 2}) | ps::take(3) | ps::batch(2, drop)).world_max() == 1u);
     CHECK((bounded(9, {0, 2}) | ps::batch(2) | ps::batch(2, drop)).world_max() == 1u);           // 3 batches on either rank
 }
 

@@ -52,7 +52,7 @@ TEST_CASE("cycle: stage contract of an endless one, cut off", "[unit][cycle]") {
         .make = [](auto src) {
             if constexpr (ps::resettable<std::remove_cvref_t<decltype(src)>>) {
                 // the shares of a world may be empty, which an endless cycle refuses
-                if constexpr (ps::planned<std::remove_cvref_t<decltype(src)>>) return std::move(src) | test::bare() | ps::cycle(4) | ps::take(25);
+                if constexpr (ps::is_keyed<typename std::remove_cvref_t<decltype(src)>::item_type>) return std::move(src) | test::bare() | ps::cycle(4) | ps::take(25);
                 else return std::move(src) | test::bare() | ps::cycle() | ps::take(25);
             } else return std::move(src) | ps::take(25);
         },

@@ -368,7 +368,7 @@ TEST_CASE("interleave: sources cut by rank must know their largest part", "[unit
     CHECK(text.find("HINT: batch each source first") != std::string::npos);
     struct unsure : test::debug_source<test::as_keyed<test::as_is>> {
         using test::debug_source<test::as_keyed<test::as_is>>::debug_source;
-        std::optional<std::uint64_t> world_max() const { return std::nullopt; }
+        ps::chain_facts facts() const { return {.counted = true}; }
     };
     auto p = ps::interleave({}, ps::pipeline(unsure({.n = 3}, {{}, 3})), ps::pipeline(unsure({.n = 3}, {{}, 3})));
     for (int again = 0; again != 2; ++again) CHECK(config_text([&] { return p.next(); }).find("source '0'") != std::string::npos);
@@ -377,7 +377,7 @@ TEST_CASE("interleave: sources cut by rank must know their largest part", "[unit
 TEST_CASE("interleave: more items than promised are an error, not a loss", "[unit][interleave]") {
     struct liar : test::debug_source<> {
         using test::debug_source<>::debug_source;
-        std::optional<std::uint64_t> world_max() const { return 2; }
+        ps::chain_facts facts() const { return ps::whole_of(2); }
     };
     auto p = ps::interleave({}, ps::pipeline(liar({.n = 3})), ps::pipeline(liar({.n = 2})));
     for (int i = 0; i != 4; ++i) CHECK(p.next());

@@ -175,7 +175,7 @@ TEST_CASE("on_error: world_max stays, and batch yields the number that it promis
     auto p = test::keyed_source(10) | failing(third) | ps::on_error();
     CHECK(p.hint() == ps::size_hint{0, 10});
     auto q = ps::range(10) | ps::map([](auto i) { return i; }) | ps::on_error();
-    CHECK_FALSE(ps::world_min(q.inner()));
+    CHECK_FALSE(q.facts().world_min);
 }
 
 TEST_CASE("on_error: one more than .total is an error that names the last ones", "[unit][on_error]") {

@@ -1,4 +1,4 @@
-// Implements: battery(stage_case) and battery(source_case), the contract that every stage and every source keeps; fourteen checks.
+// Implements: battery(stage_case) and battery(source_case), the contract that every stage and every source keeps; fifteen checks.
 //
 // A stage registers itself in tests/<room>/<header>_test.cpp:
 //
@@ -21,6 +21,7 @@
 // in a source_case; `.broken = [](int n, int j) { return pipeline; }` gives one whose item j is unreadable and whose error names key or shard.
 #pragma once
 
+#include <penstock/core/any_pipeline.hpp>  // defines: any
 #include <support/examiner.hpp>  // defines: examiner, subject, shown, number, failure
 #include <support/sources.hpp>   // defines: debug_source, planned_source, bare_source, as_keyed, as_move_only
 
@@ -90,6 +91,14 @@ subject_ptr made(Case const& c, Source source, [[maybe_unused]] int workers = 2)
     if constexpr (requires { make(pipeline(std::move(source)), workers); }) return erased(make(pipeline(std::move(source)), workers), c.show);
     else return erased(make(pipeline(std::move(source))), c.show);
 }
+/// The same stage between two any().
+template <class Case, class Source>
+subject_ptr made_behind_any(Case const& c, Source source) {
+    auto make = c.make;
+    auto before = any(pipeline(std::move(source)));
+    if constexpr (requires { make(std::move(before), 2); }) return erased(any(make(std::move(before), 2)), c.show);
+    else return erased(any(make(std::move(before))), c.show);
+}
 template <class Case>
 allowances allowed(Case const& c) {
     return {c.permutes, c.drops, c.resumes, c.rounds, c.sizes};
@@ -115,7 +124,9 @@ std::vector<failure> findings(stage_case<C...> const& c) {
     if constexpr (requires { c.make(pipeline(source({})), 1); }) x.workers([&](source_spec const& s, int workers) { return detail::made(c, source(s), workers); });
     if constexpr (decltype(c.move_only)::value)
         x.equals_model(9, [&c](source_spec const& s) { return detail::made(c, debug_source<as_move_only>(s)); }, "items that only move", true);
-    x.world_checks([&](source_spec const& s) { return detail::made(c, planned_source<as_keyed<input_type>>(s, as_keyed<input_type>{input, s.n})); });
+    auto planned = [input](source_spec const& s) { return planned_source<as_keyed<input_type>>(s, as_keyed<input_type>{input, s.n}); };
+    x.world_checks([&](source_spec const& s) { return detail::made(c, planned(s)); });
+    x.any_says_the_same([&](source_spec const& s) { return detail::made(c, planned(s)); }, [&](source_spec const& s) { return detail::made_behind_any(c, planned(s)); });
     return out;
 }
 

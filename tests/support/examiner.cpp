@@ -263,7 +263,6 @@ void examiner::keeps_its_state_small() {
 }
 void examiner::hints_the_truth(int n) {
     auto p = fresh(spec(n), 0);
-    if (!p->hints()) return;
     auto const total = events(*fresh(spec(n), 0)).size();
     for (std::size_t k = 0; k <= total; ++k) {
         auto const h = p->hint();
@@ -353,6 +352,31 @@ void examiner::world_checks(builder const& build) {
             guarded(13, n, [&] { one_world(build, n, size); });
         }
 }
+void examiner::any_says_the_same(builder const& plain, builder const& erased_twice) {
+    for (std::uint32_t const rank : {0u, 1u})
+        for (int const n : {1, 7, 64})
+            guarded(15, n, [&] {
+                auto const where = message("n = ", n, ", rank ", rank, " of 2, behind any(): ");
+                auto const s = source_spec{.n = n, .world = {rank, 2}};
+                auto p = plain(s), q = erased_twice(s);
+                auto compare = [&](char const* when) {
+                    if (p->facts() != q->facts()) fail(15, where + "other facts " + when);
+                };
+                compare("before the first epoch");
+                for (std::uint64_t e = 0; e != 2; ++e) {
+                    p->reset(epoch::of(seed, e));
+                    q->reset(epoch::of(seed, e));
+                    compare("after reset");
+                    while (true) {
+                        auto const one = p->next_cover(), other = q->next_cover();
+                        if (one != other) fail(15, where + "an item stands for other positions");
+                        if (!one || !other) break;
+                    }
+                    compare("at the end");
+                    if (p->trailing() != q->trailing()) fail(15, where + "other positions are left at the end");
+                }
+            });
+}
 void examiner::one_world(builder const& build, int n, std::uint32_t size) {
     std::vector<int> delivered(static_cast<std::size_t>(n), 0);
     std::vector<std::uint64_t> counts;
@@ -365,7 +389,8 @@ void examiner::one_world(builder const& build, int n, std::uint32_t size) {
         identified = p->identified();
         batches = p->batches();
         p->reset(epoch::of(seed, 1));
-        auto const mine = p->world_max();
+        auto const said = p->facts();
+        auto const mine = said.world_max;
         if (r != 0 && mine != most) fail(6, where + ": world_max is not that of rank 0");
         most = mine;
         auto note = [&](penstock::cover const& positions) {
@@ -381,14 +406,14 @@ void examiner::one_world(builder const& build, int n, std::uint32_t size) {
         while (auto next = p->next_cover()) {
             ++count;
             note(*next);
-            if (!p->plans()) continue;
-            if (p->world_max() != mine) fail(6, where + ": world_max changes while items are pulled");
+            if (p->facts() != said) fail(6, where + ": its facts change while items are pulled");
             if (!p->saves()) continue;
             auto q = build(s);
             q->load(p->save());
-            if (q->world_max() != mine) fail(6, where + ": world_max is not restored by load");
+            if (q->facts() != said) fail(6, where + ": its facts are not restored by load");
         }
         note(p->trailing());
+        if (said.world_min && count < *said.world_min) fail(6, message(where, ": ", count, " items, but world_min is ", *said.world_min));
         if (mine && count > *mine) fail(6, message(where, ": ", count, " items, but world_max is ", *mine));
         counts.push_back(count);
     }

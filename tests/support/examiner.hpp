@@ -59,6 +59,8 @@ public:
     void error_checks();
     /// 13 over the ranks of several worlds, and the part of 6 that concerns world_max; `build` makes planned, keyed chains.
     void world_checks(builder const& build);
+    /// 15: a chain and the same one behind any() state the same facts and stand for the same positions.
+    void any_says_the_same(builder const& plain, builder const& erased_twice);
     /// The items of `build` for every size are those of the model, in check number `check`.
     void equals_model(int check, builder const& build, std::string const& what, bool rewound);
     /// 12: the same with 1, 2 and 8 workers.

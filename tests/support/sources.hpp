@@ -197,11 +197,11 @@ private:
     bool moved_ = false;
 };
 
-/// The same, with world_max.
+/// The same, with the most items any rank yields.
 template <class Input = as_is>
 struct planned_source : debug_source<Input> {
     using debug_source<Input>::debug_source;
-    std::optional<std::uint64_t> world_max() const { return this->spec().world_max(); }
+    chain_facts facts() const { return {.world_max = this->spec().world_max(), .counted = true}; }
 };
 
 /// The same with next() alone: no reset, no hint, no state.

@@ -43,8 +43,6 @@ public:
     virtual ~subject() = default;
     virtual bool resets() const = 0;
     virtual bool saves() const = 0;
-    virtual bool hints() const = 0;
-    virtual bool plans() const = 0;       ///< it has world_max
     virtual bool identified() const = 0;  ///< its items have covers
     virtual bool batches() const = 0;
 
@@ -56,7 +54,7 @@ public:
     virtual std::vector<std::string> looped(std::size_t k) = 0;
     virtual void reset(epoch e) = 0;
     virtual size_hint hint() const = 0;
-    virtual std::optional<std::uint64_t> world_max() const = 0;
+    virtual chain_facts facts() const = 0;
     virtual state save() const = 0;
     virtual void load(state const& s) = 0;
     virtual cover trailing() = 0;
@@ -69,8 +67,6 @@ class subject_of final : public subject {
     using item = typename P::item_type;
     static constexpr bool rewinds = requires(P& p, epoch e) { p.reset(e); };
     static constexpr bool resumes = requires(P const& p) { p.save(); };
-    static constexpr bool told = requires(P const& p) { p.hint(); };
-    static constexpr bool counted = requires(P const& p) { p.world_max(); };
     static constexpr bool covered = is_keyed<item> || is_batch<item>;
 
 public:
@@ -78,8 +74,6 @@ public:
 
     bool resets() const override { return rewinds; }
     bool saves() const override { return resumes; }
-    bool hints() const override { return told; }
-    bool plans() const override { return counted; }
     bool identified() const override { return covered; }
     bool batches() const override { return is_batch<item>; }
 
@@ -109,13 +103,9 @@ public:
         if constexpr (rewinds) p_.reset(e);
     }
     size_hint hint() const override {
-        if constexpr (told) return p_.hint();
-        else return {};
+        return p_.hint();
     }
-    std::optional<std::uint64_t> world_max() const override {
-        if constexpr (counted) return p_.world_max();
-        else return std::nullopt;
-    }
+    chain_facts facts() const override { return p_.facts(); }
     state save() const override {
         if constexpr (resumes) return p_.save();
         else return {};

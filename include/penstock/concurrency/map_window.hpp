@@ -7,7 +7,6 @@
 #include <penstock/concurrency/offset_bits.hpp>  // defines: offset_bits
 #include <penstock/concurrency/rewind.hpp>       // defines: rewind
 #include <penstock/core/clock.hpp>               // defines: monotonic_ns, moving_average
-#include <penstock/core/epoch_traits.hpp>        // defines: goes_on
 #include <penstock/core/keyed.hpp>               // defines: value_of, rewrap
 #include <penstock/core/replay.hpp>              // defines: replay
 #include <penstock/core/source.hpp>              // defines: source and its optional members
@@ -81,7 +80,7 @@ public:
     }
 
     void reset(epoch e) {
-        if (penstock::goes_on(up_)) {
+        if (facts_of(up_).goes_on) {
             rewind_to_consumer();
             if (!passed_.empty())  // the next epoch mixes anew, so their numbers mean other items there
                 throw config_error("parallel_map, unordered: the epoch is left in the middle, but its sources go on, and some of their items were delivered before others"
@@ -113,7 +112,7 @@ public:
     }
     void rewind_to_consumer() { rewind<S>(*this, "parallel_map", held_ != 0); }
     size_hint hint() const {
-        auto h = up_.hint();
+        auto h = hint_of(up_);
         h.lower = h.lower + held_ - (std::min<std::uint64_t>)(h.lower, passed_.size());
         if (h.upper) *h.upper += held_;
         return h;

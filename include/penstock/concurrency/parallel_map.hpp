@@ -3,7 +3,6 @@
 
 #include <penstock/concurrency/map_window.hpp>  // defines: detail::map_window, executor
 #include <penstock/core/stage.hpp>              // defines: stage, broken_chain, config_error, message
-#include <penstock/core/world_bounds.hpp>     // defines: world_min
 
 #include <concepts>
 #include <cstddef>
@@ -59,24 +58,10 @@ public:
         if (w.moves()) window_->rewind_to_consumer();
         window_->up().controls(w);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         return window_->hint();
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return window_->up().world_max();
-    }
-    std::optional<std::uint64_t> world_min() const
-        requires planned<S>
-    {
-        return penstock::world_min(window_->up());
-    }
-    bool goes_on() const { return penstock::goes_on(window_->up()); }
-    bool identifies() const { return detail::identifies(window_->up()); }
-    bool same_every_epoch() const { return penstock::same_every_epoch(window_->up()); }
+    chain_facts facts() const { return facts_of(window_->up()); }
     cover trailing()
         requires dropping<S>
     {

@@ -53,24 +53,10 @@ public:
         if (w.moves()) ahead_->rewind_to_consumer();
         ahead_->controls(w);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         return ahead_->hint();
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return ahead_->world_max();
-    }
-    std::optional<std::uint64_t> world_min() const
-        requires planned<S>
-    {
-        return ahead_->world_min();
-    }
-    bool goes_on() const { return ahead_->goes_on(); }
-    bool identifies() const { return ahead_->identifies(); }
-    bool same_every_epoch() const { return ahead_->same_every_epoch(); }
+    chain_facts facts() const { return ahead_->facts(); }
     void attach(std::stop_token token)
         requires stoppable<S>
     {

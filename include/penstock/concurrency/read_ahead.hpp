@@ -5,8 +5,8 @@
 #include <penstock/concurrency/hand_over.hpp>    // defines: hand_over
 #include <penstock/concurrency/linked_stop.hpp>  // defines: linked_stop
 #include <penstock/concurrency/rewind.hpp>       // defines: rewind
-#include <penstock/concurrency/said_before.hpp>  // defines: said_before, hinted, planned
 #include <penstock/core/clock.hpp>               // defines: monotonic_ns
+#include <penstock/core/control.hpp>             // defines: control_walk, steered
 #include <penstock/core/replay.hpp>              // defines: replay
 #include <penstock/core/source.hpp>              // defines: source and its optional members, attach
 #include <penstock/core/stats.hpp>               // defines: stage_stats, stats_report, collect_stats
@@ -74,7 +74,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
-        if (started_ && goes_on()) rewind_to_consumer();
+        if (started_ && said_.goes_on) rewind_to_consumer();
         clear();
         up_.reset(e);
     }
@@ -102,30 +102,16 @@ public:
     {
         up_.controls(w);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        if (!started_) return up_.hint();
-        auto h = said_.hint;
+    size_hint hint() const {
+        if (!started_) return hint_of(up_);
+        auto h = said_left_;
         auto const done = items_ - items_before_, failed = errors_ - errors_before_;
         h.lower -= (std::min)(h.lower, done + failed);  // a failure may or may not have cost an item
         if (h.upper) *h.upper -= (std::min)(*h.upper, done);
         if (over()) h = {0, 0};
         return h;
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return started_ ? said_.world_max : up_.world_max();
-    }
-    std::optional<std::uint64_t> world_min() const
-        requires planned<S>
-    {
-        return started_ ? said_.world_min : penstock::world_min(up_);
-    }
-    bool same_every_epoch() const { return said_.same_every_epoch; }
-    bool goes_on() const { return said_.goes_on; }
-    bool identifies() const { return said_.identifies; }
+    chain_facts facts() const { return started_ ? said_ : facts_of(up_); }
     /// Ends waits of the source too; those of an earlier token no more.
     void attach(std::stop_token token)
         requires stoppable<S>
@@ -289,7 +275,8 @@ private:
         if (started_) return;
         if (!pool_) pool_ = &executor::process();
         ring_.open();
-        said_.hear(up_);
+        said_ = facts_of(up_);
+        said_left_ = hint_of(up_);
         items_before_ = items_;
         errors_before_ = errors_;
         started_ = true;
@@ -330,7 +317,8 @@ private:
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0, waits_ = 0;
     bool quick_ = false;  // the item made here that was timed last
-    said_before<S> said_{up_};  // and the epoch before its first turn
+    chain_facts said_;  // of the source, before the first turn of the epoch
+    size_hint said_left_;
 
     // of both
     alignas(64) std::atomic<bool> busy_{false};  // these four are written rarely and read by both per item

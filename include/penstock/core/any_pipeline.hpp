@@ -1,7 +1,6 @@
 // Implements: any_pipeline<T>, a pipeline whose type tells its items alone; for members, containers, and choices made at run time.
 #pragma once
 
-#include <penstock/core/epoch_traits.hpp>  // defines: same_every_epoch, goes_on, identifies
 #include <penstock/core/errors.hpp>        // defines: config_error, message
 #include <penstock/core/pipeline.hpp>      // defines: pipeline; and the protocol of source.hpp
 
@@ -16,7 +15,7 @@ namespace penstock {
 
 /// Any source of T behind one virtual call per item (2 to 3 ns; one per run of items where the consumer iterates inside).
 ///
-/// It offers all of the protocol. What the source inside lacks answers as unknown (hint, world_max), does nothing (trailing, attach, stats), or,
+/// It offers all of the protocol. What the source inside lacks answers as unknown (hint), does nothing (trailing, attach, stats), or,
 /// where doing nothing would be wrong (reset, save, load), throws a config_error.
 template <class T>
 class any_source {
@@ -40,10 +39,7 @@ public:
     }
     void reset(epoch e) { inside_->reset(e); }
     size_hint hint() const { return inside_->hint(); }
-    std::optional<std::uint64_t> world_max() const { return inside_->world_max(); }
-    bool same_every_epoch() const { return inside_->same_every_epoch(); }
-    bool goes_on() const { return inside_->goes_on(); }
-    bool identifies() const { return inside_->identifies(); }
+    chain_facts facts() const { return inside_->facts(); }
     void save(state_writer& w) const { inside_->save(w); }
     void load(state_reader& r) { inside_->load(r); }
     cover trailing() { return inside_->trailing(); }
@@ -65,10 +61,7 @@ private:
         virtual bool for_each_while(visitor& f) = 0;
         virtual void reset(epoch e) = 0;
         virtual size_hint hint() const = 0;
-        virtual std::optional<std::uint64_t> world_max() const = 0;
-        virtual bool same_every_epoch() const = 0;
-        virtual bool goes_on() const = 0;
-        virtual bool identifies() const = 0;
+        virtual chain_facts facts() const = 0;
         virtual void save(state_writer& w) const = 0;
         virtual void load(state_reader& r) = 0;
         virtual cover trailing() = 0;
@@ -98,17 +91,8 @@ private:
             if constexpr (resettable<S>) s.reset(e);
             else if (!fresh) lacks("reset", "be rewound", "begins again");
         }
-        size_hint hint() const override {
-            if constexpr (hinted<S>) return s.hint();
-            else return {};
-        }
-        std::optional<std::uint64_t> world_max() const override {
-            if constexpr (planned<S>) return s.world_max();
-            else return std::nullopt;
-        }
-        bool same_every_epoch() const override { return penstock::same_every_epoch(s); }
-        bool goes_on() const override { return penstock::goes_on(s); }
-        bool identifies() const override { return detail::identifies(s); }
+        size_hint hint() const override { return hint_of(s); }
+        chain_facts facts() const override { return facts_of(s); }
         void save(state_writer& w) const override {
             if constexpr (resumable<S>) s.save(w);
             else lacks("save", "save a position", "tells its position");

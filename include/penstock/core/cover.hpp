@@ -46,6 +46,8 @@ public:
         for (auto const& i : more_) f(i);
     }
 
+    friend bool operator==(cover const&, cover const&) = default;
+
 private:
     interval first_{};
     std::vector<interval> more_;

@@ -12,7 +12,7 @@ namespace penstock {
 
 /// As stage_over, for a stage that says `waiting.add(item)` of what it drops and `waiting.join(item)` of what it delivers.
 ///
-/// How many items are left is not known then: a stage that can tell writes hint and world_max itself. `waiting` belongs to the state:
+/// How many items are left is not known then: a stage that can tell writes hint and facts itself. `waiting` belongs to the state:
 /// save ends in `waiting.save(record)`, load in `waiting.load(record)`. A stage that offers discard() empties it, as join would.
 template <source S>
 struct dropping_over : stage_over<S> {
@@ -26,12 +26,10 @@ struct dropping_over : stage_over<S> {
         this->up.reset(e);
         waiting = {};
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return {0, this->up.hint().upper};
+    size_hint hint() const {
+        return {0, hint_of(this->up).upper};
     }
-    std::optional<std::uint64_t> world_max() const = delete;
+    chain_facts facts() const { return facts_of(this->up).uncounted(); }
     cover trailing() {
         auto all = waiting.take();
         all.add(penstock::trailing(this->up));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <penstock/core/batch_type.hpp>    // defines: is_batch
-#include <penstock/core/epoch_traits.hpp>  // defines: same_every_epoch, goes_on, identified, identifies
 #include <penstock/core/ledger.hpp>        // defines: epoch::branch
 #include <penstock/core/stage.hpp>         // defines: pipeline, broken_chain, config_error, stats_report, the protocol
 
@@ -69,6 +68,13 @@ inline void check_name(std::string_view stage, std::string const& name, std::str
         if (before[i] == name) throw config_error(message(stage, ": the names of the sources must differ, got '", name, "' twice\n  HINT: states and statistics tell the sources apart by their names"));
 }
 
+/// Items of two sources that are divided among other ranks are no part of one whole.
+inline void check_split(std::string_view stage, std::string const& name, std::optional<world> const& split, std::string const& before, std::optional<world> const& was) {
+    if (split && was && *split != *was)
+        throw config_error(message(stage, ": all sources must be divided alike, got '", before, "' for rank ", was->rank, " of ", was->size, ", '", name, "' for rank ", split->rank, " of ", split->size,
+                                   "\n  HINT: give split_by_rank() of each the same world"));
+}
+
 /// What the branches of a list and of a tuple have in common. Derived has size(), name(i) and visit(i, f).
 template <class Derived>
 class branches_base {
@@ -121,33 +127,32 @@ public:
         });
     }
     size_hint hint(std::size_t i) const {
-        return self().visit(i, [](auto const& s) {
-            if constexpr (hinted<std::remove_cvref_t<decltype(s)>>) return s.hint();
-            else return size_hint{};
-        });
+        return self().visit(i, [](auto const& s) { return hint_of(s); });
     }
-    std::optional<std::uint64_t> world_max(std::size_t i) const {
-        return self().visit(i, [](auto const& s) -> std::optional<std::uint64_t> {
-            if constexpr (planned<std::remove_cvref_t<decltype(s)>>) return s.world_max();
-            else return std::nullopt;
-        });
+    chain_facts facts(std::size_t i) const {
+        return self().visit(i, [](auto const& s) { return facts_of(s); });
     }
-
-    /// Whether every branch has as many items in every epoch.
-    bool same_every_epoch() const {
-        bool all = true;
-        each([&](auto const& s, std::size_t) { all = all && penstock::same_every_epoch(s); });
+    /// What all of them state together, where the stage makes both(n, m) items of n and m.
+    template <class F>
+    chain_facts joint(F both) const {
+        auto all = facts(0);
+        for (std::size_t i = 1; i != self().size(); ++i) all = std::move(all).joined(facts(i), both);
         return all;
-    }
-    bool goes_on() const {
-        bool any = false;
-        each([&](auto const& s, std::size_t) { any = any || penstock::goes_on(s); });
-        return any;
     }
     /// Writes the branch into a batch; one that came through an inner fan-in already is `outer/inner`.
     template <class Item>
     void stamp([[maybe_unused]] Item& item, [[maybe_unused]] std::size_t i) const {
         if constexpr (is_batch<Item>) item.source = item.source.empty() ? self().name(i) : self().name(i) + '/' + item.source;
+    }
+
+protected:
+    void check_splits(char const* stage) const {
+        std::optional<std::size_t> divided;
+        for (std::size_t i = 0; i != self().size(); ++i) {
+            auto const split = facts(i).split;
+            if (divided) check_split(stage, self().name(i), split, self().name(*divided), facts(*divided).split);
+            else if (split) divided = i;
+        }
     }
 
 private:
@@ -164,12 +169,13 @@ class branches : public detail::branches_base<branches<S...>> {
 
 public:
     static constexpr bool one_item_type = (std::is_same_v<typename S::item_type, typename first::item_type> && ...);
-    static constexpr bool resets = (resettable<S> && ...), resumes = (resumable<S> && ...), hints = (hinted<S> && ...), plans = (planned<S> && ...);
+    static constexpr bool resets = (resettable<S> && ...), resumes = (resumable<S> && ...);
     static constexpr bool drops = (dropping<S> || ...), stops = (stoppable<S> || ...), counts = (watched<S> || ...), steers = (steered<S> || ...), watched_items = (watched_from<S> || ...);
     using item_type = typename first::item_type;  // of all of them, where there is one item type
 
     explicit branches(char const* stage, named_source<S>... all) : sources_(std::move(all.input)...), names_{std::move(all.name)...} {
         for (std::size_t i = 0; i != size(); ++i) detail::check_name(stage, names_[i], names_.data(), i);
+        this->check_splits(stage);
     }
 
     static constexpr std::size_t size() { return sizeof...(S); }
@@ -204,7 +210,7 @@ template <source S>
 class branch_list : public detail::branches_base<branch_list<S>> {
 public:
     static constexpr bool one_item_type = true;
-    static constexpr bool resets = resettable<S>, resumes = resumable<S>, hints = hinted<S>, plans = planned<S>;
+    static constexpr bool resets = resettable<S>, resumes = resumable<S>;
     static constexpr bool drops = dropping<S>, stops = stoppable<S>, counts = watched<S>, steers = steered<S>, watched_items = watched_from<S>;
     using item_type = typename S::item_type;
 
@@ -216,6 +222,7 @@ public:
             sources_.push_back(std::move(one.input));
             names_.push_back(std::move(one.name));
         }
+        this->check_splits(stage);
     }
 
     std::size_t size() const { return sources_.size(); }
@@ -255,8 +262,6 @@ struct fan_in {
     {
         in.controls(w);
     }
-    bool same_every_epoch() const { return in.same_every_epoch(); }
-    bool goes_on() const { return in.goes_on(); }
 };
 
 /// Gives a pipeline its name in a fan-in, and its weight there: interleave(named("photos", 0.9, std::move(p)), ...).

@@ -40,9 +40,7 @@ public:
         restart_picks();
         prepare();
     }
-    size_hint hint() const
-        requires Branches::hints
-    {
+    size_hint hint() const {
         if (passes_.rule() == stop_rule::all) {
             size_hint sum{0, 0};
             for (std::size_t i = 0; i != this->in.size(); ++i) {
@@ -57,13 +55,16 @@ public:
         auto const all = world_most();
         return {0, all ? std::optional(*all - (std::min)(turns_, *all)) : std::nullopt};
     }
-    std::optional<std::uint64_t> world_max() const
-        requires Branches::plans
-    {
-        return world_most();
+    chain_facts facts() const {
+        auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return a + b; });
+        auto const rule = passes_.rule();
+        said.world_max = world_most();
+        if (rule != stop_rule::all) said.world_min.reset();
+        said.counted = said.counted && rule != stop_rule::forever;
+        said.goes_on = said.goes_on || passes_.restarts();
+        said.same_every_epoch = said.same_every_epoch && (rule == stop_rule::all || (rule == stop_rule::first && picker_.same_every_epoch()));
+        return said;
     }
-    bool goes_on() const { return passes_.restarts() || this->in.goes_on(); }
-    bool same_every_epoch() const { return (passes_.rule() == stop_rule::all || (passes_.rule() == stop_rule::first && picker_.same_every_epoch())) && this->in.same_every_epoch(); }
     void save(state_writer& w) const
         requires Branches::resumes
     {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/dropped.hpp>  // defines: dropped
-#include <penstock/core/fan_in.hpp>   // defines: branches, identified, identifies, epoch, state_*, config_error, stage_error
+#include <penstock/core/fan_in.hpp>   // defines: branches, epoch, state_*, config_error, stage_error
 
 #include <cstddef>
 #include <cstdint>
@@ -55,10 +55,8 @@ public:
     passes(char const* stage, Branches const& in, stop_rule rule) : stage_(stage), rule_(rule), at_(in.size()), late_(Branches::drops ? in.size() : 0) {
         if (restarts() && !Branches::resets)
             throw config_error(message(stage, ": a source that ends must start again, but one of them cannot be reset, got ", name(rule), "\n  HINT: choose a rule that ends, or a source with reset()"));
-        if (!Branches::plans) in.each([&](auto const& s, std::size_t i) {
-            using S = std::remove_cvref_t<decltype(s)>;
-            if constexpr (identified<S>() && !planned<S>) uncounted(in.name(i));
-        });
+        for (std::size_t i = 0; i != at_.size(); ++i)
+            if (auto const said = in.facts(i); said.identified && !said.counted) uncounted(in.name(i));
         for (std::size_t i = 0; i != at_.size(); ++i) {
             begin(in, i, 0);
             at_[i].start = at_[i].left;
@@ -102,9 +100,7 @@ public:
         for (std::size_t i = 0; i != at_.size(); ++i) {
             if (at_[i].left == 0 && !at_[i].over && rule_ != stop_rule::all && !divided_)
                 throw config_error(message(stage_, ": source '", in.name(i), "' must have an item, got an empty one\n  HINT: leave it out, or choose a rule that lets ended sources leave"));
-            in.visit(i, [&](auto const& s) {
-                if (identifies(s) && !at_[i].slots) uncounted(in.name(i));
-            });
+            if (!at_[i].slots && in.facts(i).identified) uncounted(in.name(i));
         }
         for (std::size_t i = 0; i != at_.size(); ++i)
             if (at_[i].left == 0 && !at_[i].over) end(i);
@@ -220,7 +216,7 @@ private:
         throw stage_error(stage_, fault::content, {}, message("source '", in.name(i), "' yielded nothing in pass ", at_[i].pass), "leave it out, or choose a rule that lets ended sources leave");
     }
     void begin(Branches const& in, std::size_t i, std::uint64_t pass) {
-        auto const most = in.world_max(i);
+        auto const most = in.facts(i).world_max;
         auto const left = most ? most : in.hint(i).upper;
         auto const before = at_[i];
         at_[i] = {.left = left.value_or(unknown), .whole = left.value_or(unknown), .start = before.start, .pass = pass, .slots = most.has_value(), .ended = before.ended};

@@ -3,10 +3,9 @@
 
 #include <penstock/core/control.hpp>       // defines: control, control_log, control_walk, steered
 #include <penstock/core/describe.hpp>      // defines: describe
-#include <penstock/core/epoch_traits.hpp>  // defines: goes_on
 #include <penstock/core/errors.hpp>        // defines: config_error, state_error
 #include <penstock/core/recut.hpp>         // defines: epoch, reset_with_ledger, refuse_recut
-#include <penstock/core/source.hpp>        // defines: source, resettable, hinted, planned, resumable, stoppable
+#include <penstock/core/source.hpp>        // defines: source, resettable, resumable, chain_facts, stoppable
 #include <penstock/core/stats.hpp>         // defines: stats_report, collect_stats
 
 #include <cstddef>
@@ -76,21 +75,17 @@ public:
         reset_with_ledger(e, "the source", [this](epoch const& with) { reset(with); });
     }
 
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto h = source_.hint();
+    size_hint hint() const {
+        auto h = hint_of(source_);
         if (peeked_ && !read_) {
             ++h.lower;
             if (h.upper) ++*h.upper;
         }
         return h;
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return source_.world_max();
-    }
+    chain_facts facts() const { return facts_of(source_); }
+    /// The most items any rank yields in this epoch, the same on every rank, if it is known.
+    std::optional<std::uint64_t> world_max() const { return facts().world_max; }
 
     /// The position before the next item: loading it into an equal chain gives the same remaining items. Pure.
     penstock::state save() const
@@ -148,7 +143,7 @@ public:
         started_ = started;
     }
     /// Whether the next epoch goes on where this one was left, so that its end is a position worth saving.
-    bool goes_on() const { return penstock::goes_on(source_); }
+    bool goes_on() const { return facts().goes_on; }
     penstock::epoch current() const { return epoch_; }
 
     /// Sets a control that stages of this chain read: it holds from the next item on. One that was pulled by a comparison already stays as it is.

@@ -3,6 +3,7 @@
 
 #include <penstock/core/cover.hpp>  // defines: cover
 #include <penstock/core/epoch.hpp>  // defines: epoch
+#include <penstock/core/facts.hpp>  // defines: chain_facts, facts_of
 #include <penstock/core/state.hpp>  // defines: state_writer, state_reader
 
 #include <concepts>
@@ -35,9 +36,12 @@ concept resettable = requires(S& s, epoch e) { s.reset(e); };
 /// Tells what is left on this rank.
 template <class S>
 concept hinted = requires(S const& s) { { s.hint() } -> std::same_as<size_hint>; };
-/// Tells the most items that any rank yields in this epoch: the same on every rank, fixed by reset.
+/// What s says is left on this rank; unknown where it says nothing.
 template <class S>
-concept planned = requires(S const& s) { { s.world_max() } -> std::same_as<std::optional<std::uint64_t>>; };
+size_hint hint_of(S const& s) {
+    if constexpr (hinted<S>) return s.hint();
+    else return {};
+}
 /// Saves its position without payloads and continues from it.
 template <class S>
 concept resumable = requires(S const& c, S& s, state_writer& w, state_reader& r) {

@@ -62,16 +62,10 @@ struct stage_over {
     {
         up.reset(e);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return up.hint();
+    size_hint hint() const {
+        return hint_of(up);
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return up.world_max();
-    }
+    chain_facts facts() const { return facts_of(up); }
     void save(state_writer& w) const
         requires resumable<S>
     {
@@ -237,9 +231,7 @@ struct ref_source {
     pipeline<S>* p;
 
     std::optional<item_type> next() { return p->next(); }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         return p->hint();
     }
 };

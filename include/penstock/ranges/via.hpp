@@ -82,7 +82,7 @@ public:
     }
     void save(state_writer&) const = delete;  // the position of a view cannot be written down
     size_hint hint() const = delete;          // nor can what it makes of the items be counted before
-    std::optional<std::uint64_t> world_max() const = delete;
+    chain_facts facts() const { return facts_of(this->up).uncounted(); }
 
 private:
     F fn_;
@@ -146,12 +146,10 @@ public:
         ended_ = record.get("ended") != 0;
         node_->feed.covers.load(record);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return {0, ended_ ? 0 : this->up.hint().upper};
+    size_hint hint() const {
+        return {0, ended_ ? 0 : hint_of(this->up).upper};
     }
-    std::optional<std::uint64_t> world_max() const = delete;  // how many a view keeps is not known before
+    chain_facts facts() const { return facts_of(this->up).uncounted(); }  // how many a view keeps is not known before
     cover trailing() {
         auto all = node_->feed.covers.take();
         all.add(penstock::trailing(this->up));

@@ -85,8 +85,12 @@ public:
         if (turn_ >= plan_.shards()) return {0, 0};
         return {};
     }
-    bool same_every_epoch() const { return !discovers_; }
-    std::optional<std::uint64_t> world_max() const { return first_ ? std::nullopt : exact_->world_max(); }
+    chain_facts facts() const {
+        auto said = first_ ? share_of(0, plan_.part()) : exact_->facts();
+        if (first_) said.world_max = said.world_min = std::nullopt;
+        said.same_every_epoch = !discovers_;
+        return said;
+    }
     cover trailing() { return first_ ? std::exchange(lost_, {}) : exact_->trailing(); }
 
     /// What identifies the data is the same whatever is counted already, so that a run goes on over the first epoch's end.

@@ -95,9 +95,7 @@ public:
         auto const n = left_of(at_);
         return {n, n};
     }
-    std::optional<std::uint64_t> world_max() const { return left_of(0); }
-    /// The fewest samples any rank yields in this epoch: one less than world_max, or as many.
-    std::optional<std::uint64_t> world_min() const { return left_of(plan().part().size - 1); }
+    chain_facts facts() const { return share_of(all_, plan().part()); }
 
     /// What was lost after the last item of the epoch.
     cover trailing() { return std::exchange(lost_, {}); }

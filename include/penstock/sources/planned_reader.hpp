@@ -84,9 +84,7 @@ public:
         auto n = total(std::span(left_).subspan(head_));
         return {n, n};
     }
-    std::optional<std::uint64_t> world_max() const { return most_; }
-    /// The fewest samples any rank yields in this epoch: one less than world_max, or as many.
-    std::optional<std::uint64_t> world_min() const { return least_; }
+    chain_facts facts() const { return share_of(total(rest_.segments()), plan().part()); }
 
     /// What was lost after the last item of the epoch.
     cover trailing() { return std::exchange(lost_, {}); }
@@ -130,11 +128,8 @@ public:
 private:
     /// This rank's share of what is left of the epoch over all ranks.
     void share() {
-        auto const all = total(rest_.segments()), ranks = std::uint64_t{plan().part().size};
         left_ = cut(rest_.segments(), plan().part());
         head_ = 0;
-        least_ = all / ranks;
-        most_ = least_ + (all % ranks != 0);
     }
 
     std::uint64_t position() const { return left_[head_].begin; }
@@ -202,7 +197,6 @@ private:
     detail::rest_of_epoch rest_;  // over all ranks
     std::vector<interval> left_;  // positions this rank still has to deliver: from left_[head_] on
     std::size_t head_ = 0;
-    std::uint64_t most_ = 0, least_ = 0;  // of the epoch, over all ranks
     cover lost_;                  // positions passed without an item since the last one
 
     std::shared_ptr<shard_type> shard_;  // holds run_; empty between runs

@@ -51,20 +51,20 @@ public:
                                       "\n  HINT: a stream of items goes on in the world that was saved; split the list of shards to change it"));
         before_ = before;
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         auto const mine = [this](std::uint64_t items) { return items <= before_ ? 0 : (items - before_ - 1) / world_.size + 1; };
-        auto const h = this->up.hint();
+        auto const h = hint_of(this->up);
         if (!h.upper) return {0, h.upper};
         auto const most = mine(*h.upper), failing = *h.upper - h.lower;  // any of which may be ours
         return {most - (std::min)(most, failing), most};
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        return most ? std::optional(*most / world_.size + (*most % world_.size != 0)) : most;
+    chain_facts facts() const {
+        auto said = facts_of(this->up);
+        auto const numbers = share_of(said.world_max.value_or(0), world_);
+        said.world_min = said.world_min ? std::optional(*said.world_min / world_.size) : std::nullopt;
+        if (said.world_max) said.world_max = numbers.world_max;
+        said.split = numbers.split;
+        return said;
     }
     /// What was dropped behind the last item goes to the rank whose turn it would be.
     cover trailing()
@@ -73,7 +73,6 @@ public:
         auto rest = this->up.trailing();
         return before_ == 0 ? rest : cover{};
     }
-    world part() const { return world_; }
 
 private:
     /// False if the stream ends before this rank's next item.
@@ -108,19 +107,12 @@ private:
 
 namespace detail {
 
-inline void refuse_split(world was, world w) {
-    if (was.size != 1)
-        throw config_error(message("split_by_rank: the stages before it are split already for rank ", was.rank, " of ", was.size, ", got rank ", w.rank, " of ", w.size,
+/// A stream that is one rank's share already would be cut to a share of a share, and the rest lost.
+inline void refuse_second_split(chain_facts const& said, world w) {
+    if (auto const& was = said.split)
+        throw config_error(message("split_by_rank: the stages before it are split already for rank ", was->rank, " of ", was->size, ", got rank ", w.rank, " of ", w.size,
                                    "\n  HINT: split once; of a share of a share the rest would be lost"));
 }
-/// A stream that is one rank's share already would be cut to a share of a share, and the rest lost.
-template <class S>
-void refuse_second_split([[maybe_unused]] S const& s, world w) {
-    if constexpr (requires { world(s.plan().part()); }) refuse_split(s.plan().part(), w);
-    else if constexpr (requires { world(s.part()); }) refuse_split(s.part(), w);
-    else if constexpr (requires { s.up; }) refuse_second_split(s.up, w);
-}
-
 }  // namespace detail
 
 /// Gives this rank its share of every epoch: every sample goes to exactly one rank, and no rank gets more than one sample more than another.
@@ -142,7 +134,7 @@ inline auto split_by_rank(world w) {
         static_assert(ok, "split_by_rank(world) splits a list of shards or a stream of items, and what stands before it is neither. HINT: start from shard_list(...) or a source");
         if constexpr (!ok) return broken_chain{};
         else if constexpr (source<P>) {
-            detail::refuse_second_split(before, w);
+            detail::refuse_second_split(facts_of(before), w);
             return split_stage<P>(std::move(before), w);
         } else return before.with_world(w);
     });

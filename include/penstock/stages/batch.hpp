@@ -5,7 +5,6 @@
 #include <penstock/core/gather.hpp>        // defines: gather, can_copy
 #include <penstock/core/replay.hpp>        // defines: replay, tally
 #include <penstock/core/stage.hpp>         // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
-#include <penstock/core/world_bounds.hpp>  // defines: world_min
 
 #include <algorithm>
 #include <cstddef>
@@ -69,24 +68,21 @@ public:
         replay_.reset();
         clear();
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         if (auto const number = batches_of_epoch()) {
             auto const left = *number - (std::min)(emitted_, *number);
             return {left, left};
         }
-        auto h = this->up.hint();
+        auto h = hint_of(this->up);
         h.lower = batches(h.lower + now_.size());
         if (h.upper) h.upper = batches(*h.upper + now_.size());
         return h;
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        return batches_of_epoch();
+    chain_facts facts() const {
+        auto said = facts_of(this->up);
+        said.world_max = said.world_min = batches_of(said);
+        return said;
     }
-    std::optional<std::uint64_t> world_min() const { return batches_of_epoch(); }
     /// What was dropped: here with drop, and before this stage behind the last item when that one filled its batch.
     penstock::cover trailing() {
         penstock::cover all;
@@ -134,16 +130,14 @@ public:
 private:
     std::uint64_t batches(std::uint64_t items) const { return items / n_ + (remainder_ != remainder::drop && items % n_ != 0); }
     /// The same on every rank, if it is known. With drop the smallest rank says how many batches are full everywhere.
-    std::optional<std::uint64_t> batches_of_epoch() const {
-        if constexpr (planned<S>) {
-            auto const items = remainder_ == remainder::drop ? penstock::world_min(this->up) : this->up.world_max();
-            return items ? std::optional(batches(*items)) : std::nullopt;
-        } else return std::nullopt;
+    std::optional<std::uint64_t> batches_of(chain_facts const& said) const {
+        auto const items = remainder_ == remainder::drop ? said.world_min : said.world_max;
+        return items ? std::optional(batches(*items)) : std::nullopt;
     }
+    std::optional<std::uint64_t> batches_of_epoch() const { return batches_of(facts_of(this->up)); }
     /// How many more of `room` items to make room for. A batch larger than the data must not ask for memory it never fills.
     std::uint64_t reserved(std::uint64_t room) const {
-        if constexpr (hinted<S>)
-            if (auto const left = this->up.hint().upper) return (std::clamp)(*left, std::uint64_t{1}, room);
+        if (auto const left = hint_of(this->up).upper) return (std::clamp)(*left, std::uint64_t{1}, room);
         return (std::min)(room, std::uint64_t{65536});
     }
     void reserve() {
@@ -169,7 +163,7 @@ private:
         }
         if (last && !ended_ && remainder_ != remainder::drop) {
             if (replay_.pull(this->up))
-                throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *this->up_most(), " items on any rank, and yielded more"),
+                throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *facts_of(this->up).world_max, " items on any rank, and yielded more"),
                                   "its counts are wrong: for shards, write the index again");
             ended_ = true;
         }
@@ -195,10 +189,6 @@ private:
             ended_ = replay_.pull_n(this->up, items.size() - before, g);
             room -= static_cast<std::uint64_t>(to - first);
         }
-    }
-    std::optional<std::uint64_t> up_most() const {
-        if constexpr (planned<S>) return this->up.world_max();
-        else return std::nullopt;
     }
     /// With drop, the items beyond the last batch of the epoch: pulled for their positions.
     void drain() {

@@ -69,15 +69,13 @@ public:
         replay_.reset();
         clear();
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto h = this->up.hint();
+    size_hint hint() const {
+        auto h = hint_of(this->up);
         h.lower = held_ == 0 ? 0 : 1;
         if (h.upper) *h.upper += held_;
         return h;
     }
-    std::optional<std::uint64_t> world_max() const = delete;  // how many batches the items make is not known before
+    chain_facts facts() const { return facts_of(this->up).uncounted(); }
     void save(state_writer& w) const
         requires resumable<S>
     {

@@ -96,12 +96,10 @@ public:
             replay_.reset();
         }
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         auto const here = kept_.size() - at_;
         if (ended_) return {here - (std::min)(here, std::size_t{failures_}), here};
-        auto h = this->up.hint();
+        auto h = hint_of(this->up);
         if (h.upper) *h.upper += here;
         return {0, h.upper};
     }

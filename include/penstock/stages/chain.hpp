@@ -37,9 +37,7 @@ public:
         for (std::size_t i = 0; i != this->in.size(); ++i) this->in.reset(i, e, e.index);
         at_ = 0;
     }
-    size_hint hint() const
-        requires Branches::hints
-    {
+    size_hint hint() const {
         size_hint sum{0, 0};
         for (auto i = at_; i != this->in.size(); ++i) {
             auto const h = this->in.hint(i);
@@ -48,16 +46,8 @@ public:
         }
         return sum;
     }
-    std::optional<std::uint64_t> world_max() const  // every rank yields its parts of all of them
-        requires Branches::plans
-    {
-        std::uint64_t sum = 0;
-        for (std::size_t i = 0; i != this->in.size(); ++i) {
-            auto const most = this->in.world_max(i);
-            if (!most) return std::nullopt;
-            sum += *most;
-        }
-        return sum;
+    chain_facts facts() const {  // every rank yields its parts of all of them
+        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return a + b; });
     }
     void save(state_writer& w) const
         requires Branches::resumes

@@ -23,7 +23,7 @@ namespace penstock {
 inline auto collect() {
     return terminal([]<class S>(pipeline<S> chain) {
         std::vector<typename S::item_type> all;
-        if constexpr (hinted<S>) all.reserve(static_cast<std::size_t>((std::min)(chain.hint().lower, std::uint64_t{1} << 20)));
+        all.reserve(static_cast<std::size_t>((std::min)(chain.hint().lower, std::uint64_t{1} << 20)));
         auto keep = [&](typename S::item_type&& item) {
             all.push_back(std::move(item));
             return true;

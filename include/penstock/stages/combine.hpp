@@ -73,20 +73,18 @@ public:
         });
         passes_.prepare(this->in);
     }
-    size_hint hint() const
-        requires all_of::hints
-    {
+    size_hint hint() const {
         if (at_ == 0 && passes_.ready() && passes_.done()) return {0, 0};
         auto const all = steps();
         return {0, all ? std::optional(*all - (std::min)(steps_, *all)) : std::nullopt};
     }
-    std::optional<std::uint64_t> world_max() const
-        requires all_of::plans
-    {
-        return steps();
+    chain_facts facts() const {
+        auto said = this->in.joint([](std::uint64_t a, std::uint64_t) { return a; }).at_most();
+        said.world_max = steps();
+        said.goes_on = said.goes_on || passes_.restarts();
+        said.same_every_epoch = said.same_every_epoch && !passes_.restarts();
+        return said;
     }
-    bool goes_on() const { return passes_.restarts() || this->in.goes_on(); }
-    bool same_every_epoch() const { return !passes_.restarts() && this->in.same_every_epoch(); }
     void save(state_writer& w) const
         requires all_of::resumes
     {

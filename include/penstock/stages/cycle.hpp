@@ -2,7 +2,6 @@
 #pragma once
 
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/epoch_traits.hpp>   // defines: same_every_epoch
 #include <penstock/core/stage.hpp>          // defines: stage, epoch, size_hint, state_*, stage_error, config_error, broken_chain
 
 #include <cstdint>
@@ -68,20 +67,22 @@ public:
         this->waiting.load(record);
         this->up.load(r);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto h = this->up.hint();
+    size_hint hint() const {
+        auto h = hint_of(this->up);
         if (over_) return {0, 0};
         if (n_ == endless || pass_ + 1 < n_) h.upper = std::nullopt;  // how long the next pass is, is not known before its reset
         return h;
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        if (n_ == endless || !most || (n_ != 1 && !penstock::same_every_epoch(this->up)) || (*most != 0 && n_ > endless / *most)) return std::nullopt;
-        return *most * n_;
+    chain_facts facts() const {
+        auto said = facts_of(this->up);
+        if (n_ == endless || (n_ != 1 && !said.same_every_epoch)) return std::move(said).uncounted();
+        auto const times = [this](std::optional<std::uint64_t>& items) {
+            if (items && *items != 0 && n_ > endless / *items) items.reset();
+            if (items) *items *= n_;
+        };
+        times(said.world_max);
+        times(said.world_min);
+        return said;
     }
     template <class F>
     bool for_each_while(F& f) {

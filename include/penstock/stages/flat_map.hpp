@@ -64,11 +64,9 @@ public:
         replay_.reset();
         close();
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         if (open()) return {now_->failure ? 0u : 1u, std::nullopt};
-        return {0, this->up.hint().upper == 0 ? std::optional<std::uint64_t>(0) : std::nullopt};
+        return {0, hint_of(this->up).upper == 0 ? std::optional<std::uint64_t>(0) : std::nullopt};
     }
     void save(state_writer& w) const
         requires resumable<S>

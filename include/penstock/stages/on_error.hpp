@@ -97,16 +97,10 @@ public:
         row_ = record.get("in_a_row");
         dropped_.load(record);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return {0, this->up.hint().upper};
+    size_hint hint() const {
+        return {0, hint_of(this->up).upper};
     }
-    std::optional<std::uint64_t> world_max() const  // written here, so that world_min ends: a rank may skip more than another
-        requires planned<S>
-    {
-        return this->up.world_max();
-    }
+    chain_facts facts() const { return facts_of(this->up).at_most(); }
     penstock::cover trailing() {
         auto all = dropped_.take();
         all.add(penstock::trailing(this->up));

@@ -80,10 +80,8 @@ public:
         replay_.reset();
         clear();
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto h = this->up.hint();
+    size_hint hint() const {
+        auto h = hint_of(this->up);
         h.lower += held_.count;
         if (h.upper) *h.upper += held_.count;
         return h;

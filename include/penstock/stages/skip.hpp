@@ -53,19 +53,14 @@ public:
         left_ = left;
         this->waiting.load(record);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto h = this->up.hint();
+    size_hint hint() const {
+        auto h = hint_of(this->up);
         h.lower -= (std::min)(h.lower, left_);
         if (h.upper) *h.upper -= (std::min)(*h.upper, left_);
         return h;
     }
-    std::optional<std::uint64_t> world_max() const  // of the whole epoch, the same on every rank: never left_
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        return most ? std::optional(*most - (std::min)(*most, n_)) : most;
+    chain_facts facts() const {  // of the whole epoch, the same on every rank: never left_
+        return facts_of(this->up).recounted([this](std::uint64_t items) { return items - (std::min)(items, n_); });
     }
     template <class F>
     bool for_each_while(F& f) {

@@ -29,10 +29,8 @@ public:
         dropping_over<S>::reset(e);
         begun_ = false;
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto const h = this->up.hint();
+    size_hint hint() const {
+        auto const h = hint_of(this->up);
         return begun_ ? h : size_hint{0, h.upper};
     }
     void save(state_writer& w) const

@@ -47,18 +47,13 @@ public:
         between_ = between;
         this->waiting.load(record);
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
+    size_hint hint() const {
         auto const steps = [this](std::uint64_t items) { return ceil(items - (std::min)(items, between_)); };
-        auto const h = this->up.hint();
+        auto const h = hint_of(this->up);
         return {steps(h.lower), h.upper ? std::optional(steps(*h.upper)) : h.upper};
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        return most ? std::optional(ceil(*most)) : most;
+    chain_facts facts() const {
+        return facts_of(this->up).recounted([this](std::uint64_t items) { return ceil(items); });
     }
     template <class F>
     bool for_each_while(F& f) {

@@ -43,17 +43,12 @@ public:
         if (left > n_) throw state_error(message("load: take(", n_, ") was saved with ", left, " items left\n  HINT: build it with the n that was saved"));
         left_ = left;
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto const h = this->up.hint();
+    size_hint hint() const {
+        auto const h = hint_of(this->up);
         return {(std::min)(h.lower, left_), (std::min)(h.upper.value_or(left_), left_)};
     }
-    std::optional<std::uint64_t> world_max() const  // of the whole epoch, the same on every rank: never left_
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        return most ? (std::min)(*most, n_) : most;
+    chain_facts facts() const {  // of the whole epoch, the same on every rank: never left_
+        return facts_of(this->up).recounted([this](std::uint64_t items) { return (std::min)(items, n_); });
     }
     template <class F>
     bool for_each_while(F& f) {

@@ -30,10 +30,8 @@ public:
         dropping_over<S>::reset(e);
         ended_ = false;
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        return {0, ended_ ? 0 : this->up.hint().upper};
+    size_hint hint() const {
+        return {0, ended_ ? 0 : hint_of(this->up).upper};
     }
     void save(state_writer& w) const
         requires resumable<S>

@@ -48,18 +48,13 @@ public:
         held_.clear();
         gap_ = 0;
     }
-    size_hint hint() const
-        requires hinted<S>
-    {
-        auto const h = this->up.hint();
+    size_hint hint() const {
+        auto const h = hint_of(this->up);
         auto const more = [this](std::uint64_t items) { return windows(items + held_.size() - (std::min)(items, gap_)); };  // a gap is open only while nothing is held
         return {more(h.lower), h.upper ? std::optional(more(*h.upper)) : h.upper};
     }
-    std::optional<std::uint64_t> world_max() const
-        requires planned<S>
-    {
-        auto const most = this->up.world_max();
-        return most ? std::optional(windows(*most)) : most;
+    chain_facts facts() const {
+        return facts_of(this->up).recounted([this](std::uint64_t items) { return windows(items); });
     }
     /// Also what is in no further window.
     cover trailing() {

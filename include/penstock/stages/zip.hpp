@@ -44,9 +44,7 @@ public:
         broken_ = false;
         dropped_ = {};
     }
-    size_hint hint() const
-        requires all_of::hints
-    {
+    size_hint hint() const {
         if (at_ == ended) return {0, 0};
         auto least = this->in.hint(0);
         for (std::size_t i = 1; i != count; ++i) {
@@ -57,15 +55,8 @@ public:
         if (at_ != 0 && least.lower != 0) --least.lower;
         return least;
     }
-    std::optional<std::uint64_t> world_max() const
-        requires all_of::plans
-    {
-        auto least = this->in.world_max(0);
-        for (std::size_t i = 1; least && i != count; ++i) {
-            auto const most = this->in.world_max(i);
-            least = most ? std::optional((std::min)(*least, *most)) : most;
-        }
-        return least;
+    chain_facts facts() const {
+        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); });
     }
     void save(state_writer& w) const
         requires all_of::resumes

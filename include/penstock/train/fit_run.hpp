@@ -2,9 +2,8 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>             // defines: epoch
-#include <penstock/core/epoch_traits.hpp>      // defines: goes_on
 #include <penstock/core/errors.hpp>            // defines: config_error, message
-#include <penstock/core/source.hpp>            // defines: resettable, resumable, planned
+#include <penstock/core/source.hpp>            // defines: resettable, resumable, facts_of
 #include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
 #include <penstock/train/engine.hpp>           // defines: engine, engine_options
 #include <penstock/train/feedback.hpp>         // defines: feedback_parts
@@ -99,10 +98,8 @@ private:
     }
     std::string identity() const {
         std::optional<state> where;
-        std::optional<std::uint64_t> batches;
         if constexpr (resumable<Data>) where = data_.save();
-        if constexpr (planned<Data>) batches = data_.world_max();
-        return run_identity(o_, precision_.precision, where, batches);
+        return run_identity(o_, precision_.precision, where, facts_of(data_).world_max);
     }
     std::string chain() const {
         if constexpr (resumable<Data>) return chain_of(data_.save());
@@ -171,8 +168,7 @@ private:
 
     std::uint64_t steps_per_epoch() const {
         auto const windows = [this](std::uint64_t batches) { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); };
-        if constexpr (planned<Data>)
-            if (auto const most = data_.world_max()) return windows(*most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
+        if (auto const most = facts_of(data_).world_max) return windows(*most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
         return 0;
     }
 
@@ -190,7 +186,7 @@ private:
                                   .has_data = !w.empty(),
                                   .want_stop = signal != 0 && signal != SIGUSR1,
                                   .want_save = signal == SIGUSR1,
-                                  .control = {planned<Data> && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
+                                  .control = {facts_of(data_).counted && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
                                               std::bit_cast<std::int64_t>(proposed.bits), 0}});
     }
     dist::packet_sum agree(dist::packet_handle& sent) {
@@ -248,7 +244,7 @@ private:
         at_.epoch_step = 0;
         at_.inside.reset();
         if constexpr (resumable<Data>)
-            if (saver_.on() && penstock::goes_on(data_)) at_.inside = data_.save();
+            if (saver_.on() && facts_of(data_).goes_on) at_.inside = data_.save();
         at_.used.clear();
         at_.base.clear();
         at_.taken_over = 0;

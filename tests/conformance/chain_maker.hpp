@@ -52,8 +52,6 @@ struct recipe {
             for (auto k = below(4); k != 0; --k) r.errors.push_back(static_cast<int>(below(24)));
         for (auto k = 1 + below(8); k != 0; --k) {
             auto const kind = below(stage_kinds().size());
-            // A source that goes on where it was left must not be read ahead and then left: how far it was read would be a matter of time.
-            if (stage_kinds()[kind].ahead && r.carries_over()) continue;
             r.steps.push_back({kind, 1 + static_cast<int>(below(static_cast<std::size_t>(stage_kinds()[kind].most)))});
         }
         return r;

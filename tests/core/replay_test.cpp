@@ -49,7 +49,7 @@ struct ahead : ps::stage_over<S> {
     void save(ps::state_writer& w) const
         requires ps::resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), tally_);
+        replay_.save(w, this->up, tally_);
         w.stage("ahead", 1).put("first", first());
     }
     void load(ps::state_reader& r)
@@ -261,7 +261,7 @@ TEST_CASE("replay: pull_n takes every snapshot that falls into its run", "[unit]
         r.release(held);
         ps::state out;
         ps::state_writer w(out);
-        r.save(w, up, r.pulls());
+        r.save(w, up, ps::tally{});
         ps::state_reader in(out);
         CHECK(in.stage("range", 1).get("at") == held / 3 * 3);
         CHECK(in.stage("test.replay", 1).get("from") == held / 3 * 3);
@@ -299,7 +299,7 @@ TEST_CASE("replay: one thread pulls while another releases and saves", "[unit][r
         if (taken % 97 == 0) {
             ps::state s;
             ps::state_writer w(s);
-            r.save(w, up, taken);
+            r.save(w, up, taken, ps::end_of_input::ahead);
             saves.emplace_back(taken, std::move(s));
         }
     }

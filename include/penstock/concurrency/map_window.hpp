@@ -67,7 +67,10 @@ public:
                 ++items_;
                 return item;
             }
-            if (!advance()) return std::nullopt;
+            if (!advance()) {
+                if (end_ == end_of_input::ahead) end_ = end_of_input::met;
+                return std::nullopt;
+            }
         }
     }
     /// Passes over items that f was not asked about yet without asking it.
@@ -75,8 +78,10 @@ public:
         if (now_ || !board_.empty() || !passed_.empty()) return next().has_value();
         if (ended_) return false;
         replay_.release(replay_.pulls());
-        ended_ = !replay_.pull(up_).has_value();
-        return !ended_;
+        if (replay_.pull(up_)) return true;
+        ended_ = true;
+        end_ = end_of_input::met;
+        return false;
     }
 
     void reset(epoch e) {
@@ -93,7 +98,7 @@ public:
     void save(state_writer& w) const {
         auto const oldest = oldest_held();
         replay_.release(oldest);
-        replay_.save(w, up_, oldest);
+        replay_.save(w, up_, oldest, end_);
         auto record = w.stage("parallel_map", 1);
         offset_bits delivered;  // none, where they are taken in order
         delivered.put_below(replay_.pulls() - oldest);
@@ -109,6 +114,13 @@ public:
         delivered.load(record, most_window);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
         delivered.each([&](std::uint64_t k) { passed_.push_back(replay_.pulls() + k); });
+        end_ = replay_.end();
+    }
+    /// After the end, when nothing of what was pulled is still to come.
+    cover trailing() {
+        if (end_ == end_of_input::ahead) return {};
+        end_ = end_of_input::told;
+        return penstock::trailing(up_);
     }
     void rewind_to_consumer() { rewind<S>(*this, "parallel_map", held_ != 0); }
     size_hint hint() const {
@@ -300,6 +312,7 @@ private:
         now_ = nullptr;
         held_ = 0;
         ended_ = false;
+        end_ = end_of_input::ahead;
         passed_.clear();
         for (auto& c : cells_) c = cell{};
     }
@@ -322,6 +335,7 @@ private:
     std::uint64_t items_ = 0, errors_ = 0, wait_ns_ = 0;
     std::deque<std::uint64_t> passed_;  // pulls that a load passes over, ascending
     bool ended_ = false;
+    end_of_input end_ = end_of_input::ahead;  // as the consumer knows it
 
     // of all
     alignas(64) std::atomic<std::uint64_t> mean_ns_{chunk_ns};  // of f per item; only a guess is needed, so updates may get lost

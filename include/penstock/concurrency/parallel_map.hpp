@@ -65,7 +65,7 @@ public:
     cover trailing()
         requires dropping<S>
     {
-        return window_->up().trailing();
+        return window_->trailing();
     }
     void attach(std::stop_token t)
         requires stoppable<S>

@@ -60,7 +60,10 @@ public:
     }
 
     std::optional<item_type> next() {
-        if (!ring_.ready() && !wait_for()) return std::nullopt;
+        if (!ring_.ready() && !wait_for()) {
+            if (end_ == end_of_input::ahead) end_ = end_of_input::met;
+            return std::nullopt;
+        }
         auto item = ring_.take();
         if (ring_.tell_due()) give_room();
         if (!item) {
@@ -83,7 +86,7 @@ public:
     {
         auto const position = position_before_ + ring_.taken();
         replay_.release(position);
-        replay_.save(w, up_, position);  // the source itself only before the first turn, else what a turn left of it
+        replay_.save(w, up_, position, end_);  // the source itself only before the first turn, else what a turn left of it
     }
     void load(state_reader& r)
         requires resumable<S>
@@ -92,6 +95,7 @@ public:
         replay_.load(r, up_);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, item_type&&) {});
         position_before_ = replay_.pulls();
+        end_ = replay_.end();
     }
     /// Waits for the item that is being made.
     void rewind_to_consumer() {
@@ -127,6 +131,7 @@ public:
         if (!over()) return {};
         std::unique_lock hold(lock_);
         changed_.wait(hold, [&] { return !busy_; });
+        end_ = end_of_input::told;
         return penstock::trailing(up_);
     }
     void stats(stats_report& r) const {
@@ -297,6 +302,7 @@ private:
         stop_turns();
         join();
         stop_ = started_ = ended_ = false;
+        end_ = end_of_input::ahead;
         ring_.clear();
         position_before_ = released_ = 0;
         replay_.reset();
@@ -313,6 +319,7 @@ private:
 
     // of the consumer
     bool started_ = false;
+    end_of_input end_ = end_of_input::ahead;
     std::uint64_t position_before_ = 0, released_ = 0;    // pulls of the source before the first item of the ring; items the replay was told of
     std::uint64_t items_ = 0, errors_ = 0, items_before_ = 0, errors_before_ = 0;
     std::uint64_t wait_in_ns_ = 0, wait_out_ns_ = 0, waits_ = 0;

@@ -48,6 +48,13 @@ struct tally {
     friend bool operator==(tally const&, tally const&) = default;
 };
 
+/// What the consumer of a stage knows of the end of the stage before it.
+enum class end_of_input {
+    ahead,  ///< nothing yet
+    met,    ///< it was there
+    told,   ///< and what was dropped before it was handed out by trailing()
+};
+
 /// The mutex of a stage that is used by one thread.
 struct no_mutex {
     void lock() {}
@@ -59,11 +66,11 @@ struct no_mutex {
 /// Pulls are numbered from 0 in each epoch; a pull that throws has a number too. Before every `every`th pull the state of the stage before is
 /// saved, on the pulling thread; snapshots that no held item needs are dropped. save() writes the newest snapshot that is not younger than the
 /// oldest held item *instead of* the live state, then how far to pull again. What is pulled again is compared: items that are held by
-/// their ids, failures by their numbers. Items that are only passed over are discarded unmade, so nothing is known of them but that they exist.
+/// their ids, failures by their numbers. If the end had been met it is met again. Items that are only passed over are discarded unmade, so nothing is known of them but that they exist.
 ///
 /// A stage pulls through it, calls release(oldest) as items leave, and resets, saves and loads it beside its own numbers:
 ///
-///     save: replay_.save(w, up, replay_.pulls(), held_); w.stage("shuffle", 1)...
+///     save: replay_.save(w, up, held_); w.stage("shuffle", 1)...
 ///     load: replay_.load(r, up); ... = r.stage("shuffle", 1)...; replay_.repeat(up, wanted, keep);
 ///
 /// Over a stage that cannot be saved it only counts. With Mutex = std::mutex one thread may pull while another calls release and save:
@@ -88,6 +95,7 @@ public:
         try {
             auto item = up.next();
             if (item) ++pulls_;
+            else ended_ = true;
             return item;
         } catch (...) {
             failed(pulls_++);
@@ -112,7 +120,7 @@ public:
                 ++at;
             };
             try {
-                if (penstock::for_each_n(up, run, g)) return true;
+                if (penstock::for_each_n(up, run, g)) return ended_ = true;
             } catch (...) {
                 failed(at++);
                 throw;
@@ -121,6 +129,11 @@ public:
         }
         return false;
     }
+
+    /// Whether the stage before has ended, as a pull of this epoch found. To be asked by the pulling thread.
+    bool ended() const { return ended_; }
+    /// What load() read of the end.
+    end_of_input end() const { return end_; }
 
     /// Items of pulls before `oldest` are not held any more.
     void release(std::uint64_t oldest) {
@@ -136,11 +149,18 @@ public:
         pulls_ = oldest_ = 0;
         due_ = resumable<S> ? 0 : never;
         live_ = 0;
+        ended_ = false;
         errors_.clear();
     }
 
-    /// Writes where to start pulling again, up to pull `upto`, and what will be held then.
-    void save(state_writer& w, S const& up, std::uint64_t upto, tally held = {}) const
+    /// Writes where to start pulling again, up to the next pull, and what will be held then.
+    void save(state_writer& w, S const& up, tally held) const
+        requires(resumable<S> && one_thread)
+    {
+        save(w, up, pulls_, ended_ ? end_of_input::met : end_of_input::ahead, held);
+    }
+    /// The same up to pull `upto`, behind which `end` is what the consumer knows of the end.
+    void save(state_writer& w, S const& up, std::uint64_t upto, end_of_input end, tally held = {}) const
         requires resumable<S>
     {
         std::lock_guard guard(mutex_);
@@ -151,8 +171,8 @@ public:
             from = s.at;
             w.append(s.where);
         }
-        auto record = w.stage(stage_ + ".replay", 1);
-        record.put("from", from).put("pulls", upto).put("held", held.count).put("hash", held.hash);
+        auto record = w.stage(stage_ + ".replay", 2);
+        record.put("from", from).put("pulls", upto).put("end", static_cast<std::uint64_t>(end)).put("held", held.count).put("hash", held.hash);
         auto const first = std::lower_bound(errors_.begin(), errors_.end(), from), last = std::lower_bound(first, errors_.end(), upto);
         auto const count = static_cast<std::size_t>(last - first);
         record.put("errors", count);
@@ -164,10 +184,11 @@ public:
         requires resumable<S>
     {
         up.load(r);
-        auto const record = r.stage(stage_ + ".replay", 1);
+        auto const record = r.stage(stage_ + ".replay", 2);
         reset();
         pulls_ = oldest_ = due_ = record.get("from");
         upto_ = record.get("pulls");
+        end_ = static_cast<end_of_input>(record.get("end"));
         expected_ = {record.get("held"), record.get("hash")};
         error_count_ = record.get("errors");
         for (std::size_t i = 0; i != (std::min<std::uint64_t>)(error_count_, listed_errors); ++i) errors_.push_back(record.get("error" + std::to_string(i)));
@@ -209,6 +230,10 @@ public:
             if (!held) continue;
             seen.add(*item);
             keep(number, std::move(*item));
+        }
+        if (end_ != end_of_input::ahead) {  // what stands before may change its own position with the end, as a mix does with turns that are vacant here
+            if (auto const item = pull(up)) throw state_error(message(at(pulls_ - 1), "the data ended here when the state was saved, and goes on with ", name(*item), " now", hint));
+            if (end_ == end_of_input::told) (void)penstock::trailing(up);
         }
         if (seen != expected_)
             throw state_error(message("load: ", stage_, ": the ", seen.count, " items pulled again are not the ", expected_.count, " held when the state was saved", hint));
@@ -280,6 +305,7 @@ private:
     std::string stage_;
     std::uint64_t every_;
     std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
+    bool ended_ = false;                // of the pulling thread
     snapshot fresh_;                    // being written
     std::vector<state_record> unused_;  // records of dropped snapshots, to be written again
     mutable Mutex mutex_;
@@ -289,6 +315,7 @@ private:
     std::vector<std::uint64_t> errors_;  // numbers of failed pulls since the oldest snapshot, ascending
     std::uint64_t upto_ = 0, error_count_ = 0;
     tally expected_;
+    end_of_input end_ = end_of_input::ahead;  // as load() read it
 };
 
 }  // namespace penstock

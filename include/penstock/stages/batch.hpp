@@ -102,7 +102,7 @@ public:
         if constexpr (is_batch<input>)
             for (auto const& one : now_.items) held.hash += tally::mark_of(one);
         if (filler_) held.hash += filler_mark_;
-        replay_.save(w, this->up, replay_.pulls(), held);
+        replay_.save(w, this->up, held);
         w.stage("batch", 3).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_ ? filler_at_ : first_);
     }
     void load(state_reader& r)

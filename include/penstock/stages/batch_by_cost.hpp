@@ -60,7 +60,7 @@ public:
     {
         tally held{now_.size(), 0};
         for (auto const id : now_.ids) held.hash += tally::mark(id);
-        replay_.save(w, this->up, replay_.pulls(), held);
+        replay_.save(w, this->up, held);
         w.stage("batch_by_cost", 1).put("budget", budget_).put("items", most_).put("first", first_);
     }
     void load(state_reader& r)

@@ -79,7 +79,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), since_oldest_);
+        replay_.save(w, this->up, since_oldest_);
         auto record = w.stage("bucket_by_length", 1);
         record.put("options", fingerprint()).put("oldest", oldest_).put("before_oldest", arrived_ - since_oldest_.count);
         for (std::size_t b = 0; b != buckets_.size(); ++b) record.put("first" + std::to_string(b), buckets_[b].first);

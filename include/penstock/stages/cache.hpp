@@ -106,7 +106,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), {kept_.size(), 0});
+        replay_.save(w, this->up, {kept_.size(), 0});
         w.stage("cache", 1).put("at", at_).put("filled", kept_.size()).put("failures", failures_).put("items", options_.items).put("bytes", options_.bytes);
     }
     void load(state_reader& r)

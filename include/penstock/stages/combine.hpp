@@ -99,7 +99,7 @@ public:
             tally mine;
             if (auto const& item = std::get<At>(held_)) mine.add(*item);
             auto const& r = std::get<At>(replays_);
-            r.save(own, std::get<At>(this->in.tuple()), r.pulls(), mine);
+            r.save(own, std::get<At>(this->in.tuple()), mine);
         });
     }
     void load(state_reader& r)

@@ -113,7 +113,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), held_);
+        replay_.save(w, this->up, held_);
         auto record = w.stage("dedup", 1);
         record.put("window", n_).put("first", first());
         this->waiting.save(record);

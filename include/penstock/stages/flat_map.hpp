@@ -71,7 +71,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), open() ? held_ : tally{});
+        replay_.save(w, this->up, open() ? held_ : tally{});
         auto record = w.stage(name_, 1);
         record.put("first", open() ? first_ : replay_.pulls()).put("position", open() ? position_ : 0);
         this->waiting.save(record);

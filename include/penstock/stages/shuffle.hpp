@@ -89,7 +89,7 @@ public:
     void save(state_writer& w) const
         requires resumable<S>
     {
-        replay_.save(w, this->up, replay_.pulls(), held_);
+        replay_.save(w, this->up, held_);
         w.stage("shuffle", 1).put("window", n_).put("warm", warm_ != 0).put("day", day_).put("next", next_);
     }
     void load(state_reader& r)

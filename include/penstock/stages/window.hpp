@@ -67,7 +67,7 @@ public:
     {
         tally all;
         for (auto const& h : held_) all.add(h.item);
-        replay_.save(w, this->up, replay_.pulls(), all);
+        replay_.save(w, this->up, all);
         auto record = w.stage("window", 1);
         record.put("n", n_).put("step", step_).put("first", first()).put("gap", gap_);
         this->waiting.save(record);

@@ -264,7 +264,7 @@ TEST_CASE("replay: pull_n takes every snapshot that falls into its run", "[unit]
         r.save(w, up, ps::tally{});
         ps::state_reader in(out);
         CHECK(in.stage("range", 1).get("at") == held / 3 * 3);
-        CHECK(in.stage("test.replay", 1).get("from") == held / 3 * 3);
+        CHECK(in.stage("test.replay", 2).get("from") == held / 3 * 3);
     }
 }
 

@@ -1,5 +1,7 @@
 #include <penstock/concurrency/executor.hpp>
 
+#include <support/allocations.hpp>
+
 #include "sources.hpp"
 
 #include <cstdlib>
@@ -133,9 +135,9 @@ TEST_CASE("executor: waking its threads allocates nothing once it is warm", "[un
         }
     };
     round(10);
-    auto const before = test::allocations.load();
+    auto const before = test::allocations();
     round(50);
-    CHECK(test::allocations == before);
+    CHECK(test::allocations() == before);
 }
 
 TEST_CASE("executor: the process has one", "[unit][executor]") {

@@ -20,8 +20,6 @@ namespace penstock::test {
 
 using namespace std::chrono_literals;
 
-extern std::atomic<long> allocations;  // calls of operator new in this program so far
-
 inline std::size_t threads_of_this_process() {
     std::size_t n = 0;
     for ([[maybe_unused]] auto const& t : std::filesystem::directory_iterator("/proc/self/task")) ++n;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -70,6 +71,8 @@ public:
         if (changes_.back().from == from) changes_.back().bits = *newest_;
         else changes_.push_back({from, *newest_});
     }
+    /// So many changes that it is worth asking which of them nobody needs any more.
+    bool grown() const { return changes_.size() >= 8; }
     /// Items before `from` will not be made again.
     void forget_before(std::uint64_t from) {
         while (changes_.size() > 1 && changes_[1].from <= from) changes_.erase(changes_.begin());
@@ -117,7 +120,8 @@ public:
     explicit control_walk(bool moves) : moves_(moves) {}
     bool moves() const { return moves_; }
     /// Called by a steered stage; its next item has number `item`, to be looked at only if `moves` or right after a reset, as a thread may be counting.
-    virtual void operator()(control_log& log, std::uint64_t const& item) = 0;
+    /// A stage that writes that number as `item` of the first record of its own gives the name of the record: changes that no item needs are then forgotten.
+    virtual void operator()(control_log& log, std::uint64_t const& item, std::string_view record = {}) = 0;
 
 protected:
     ~control_walk() = default;

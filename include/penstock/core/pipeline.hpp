@@ -8,12 +8,14 @@
 #include <penstock/core/source.hpp>        // defines: source, resettable, resumable, chain_facts, stoppable
 #include <penstock/core/stats.hpp>         // defines: stats_report, collect_stats
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -105,7 +107,7 @@ public:
     {
         if (peeked_ && !read_) throw state_error("save: an item was pulled by a comparison and not read yet\n  HINT: read it (*it), or save before the loop looks for the next item");
         w.stage("pipeline", 1).put("started", started_).put("seed", epoch_.seed).put("epoch", epoch_.index).put("key", epoch_.key).put("line", epoch_.line);
-        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.save(w); });
+        if constexpr (steered<S>) walk(false, [&](control_log& log, auto&&...) { log.save(w); });
         source_.save(w);
     }
     /// Continues where `s` was saved; needs no reset. A state of another chain is a state_error that names the first difference.
@@ -138,7 +140,7 @@ public:
                 with.used = used;
                 source_.reset(with);
             }
-        if constexpr (steered<S>) walk(false, [&](control_log& log, std::uint64_t const&) { log.load(r); });  // before items are pulled again
+        if constexpr (steered<S>) walk(false, [&](control_log& log, auto&&...) { log.load(r); });  // before items are pulled again
         source_.load(r);
         started_ = started;
     }
@@ -153,13 +155,14 @@ public:
     {
         std::vector<std::pair<control_log*, std::uint64_t>> logs;
         bool read = false;
-        walk(true, [&](control_log& log, std::uint64_t const& item) {  // and what was made ahead is to be made anew
+        walk(true, [&](control_log& log, std::uint64_t const& item, auto) {  // and what was made ahead is to be made anew
             logs.emplace_back(&log, item);
             read = read || log.reads(c.bits());
         });
         if (!read) throw config_error(message("set: no stage of this chain reads the control '", c.name(), "'\n  HINT: give steer(control, f) a copy of this very control"));
         *c.bits() = control<T>::pack(value);
         for (auto const& [log, item] : logs) log->adopt(item);
+        forget_old_changes();
     }
 
     penstock::cover trailing()
@@ -240,9 +243,30 @@ private:
         struct walker final : control_walk {
             F& f;
             walker(bool moving, F& g) : control_walk(moving), f(g) {}
-            void operator()(control_log& log, std::uint64_t const& item) override { f(log, item); }
+            void operator()(control_log& log, std::uint64_t const& item, std::string_view record) override { f(log, item, record); }
         } w(moves, f);
         source_.controls(w);
+    }
+    /// What would be pulled again begins, in each steered stage, with the item that a state taken now says: positions only move on.
+    void forget_old_changes() {
+        if constexpr (resumable<S>) {
+            bool grown = false;
+            walk(false, [&](control_log& log, auto&&...) { grown = grown || log.grown(); });
+            if (!grown) return;
+            penstock::state here;
+            try {
+                state_writer w(here);
+                source_.save(w);
+            } catch (config_error const&) {  // any_pipeline over a chain that tells no position
+                return;
+            }
+            auto at = here.records.begin();  // stages are walked in the order of their records
+            walk(false, [&](control_log& log, std::uint64_t const&, std::string_view record) {
+                if (record.empty()) return;
+                at = std::find_if(at, here.records.end(), [&](state_record const& r) { return std::string_view(r.stage).substr(r.stage.rfind('/') + 1) == record; });
+                if (at != here.records.end()) log.forget_before(state_reader::record(*at++, {}).get("item"));
+            });
+        }
     }
     bool peek() {
         if (!peeked_) {
@@ -270,7 +294,7 @@ private:
     }
     /// An epoch begins with the newest values; they may have been set before, or through another chain. No thread works on the stages.
     void adopt_controls() {
-        if constexpr (steered<S>) walk(false, [this](control_log& log, std::uint64_t const& item) {
+        if constexpr (steered<S>) walk(false, [this](control_log& log, std::uint64_t const& item, auto) {
             log.adopt(item);
             if (!goes_on()) log.forget_before(item);
         });

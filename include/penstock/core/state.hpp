@@ -124,19 +124,13 @@ public:
 
     /// A new record after those of the stages before; valid until the next one.
     record stage(std::string_view name, int version) {
-        if (spare_ != nullptr && !spare_->empty()) {
-            out_->records.push_back(std::move(spare_->back()));
-            spare_->pop_back();
-        } else out_->records.emplace_back();
-        auto& r = out_->records.back();
-        r.stage.assign(branch_).append(name);
-        r.version = version;
+        auto& r = added(name, version);
         r.numbers.clear();
         return record(r);
     }
     /// The records of a snapshot that the same chain made earlier through a writer without a branch, in place of the live ones.
     void append(state const& snapshot) {
-        for (auto const& r : snapshot.records) out_->records.push_back({branch_ + r.stage, r.version, r.numbers});
+        for (auto const& r : snapshot.records) added(r.stage, r.version).numbers = r.numbers;
     }
 
     /// A writer whose records are named `branch/stage`; a fan-in saves each of its inputs through one.
@@ -147,6 +141,17 @@ public:
     }
 
 private:
+    state_record& added(std::string_view name, int version) {
+        if (spare_ != nullptr && !spare_->empty()) {
+            out_->records.push_back(std::move(spare_->back()));
+            spare_->pop_back();
+        } else out_->records.emplace_back();
+        auto& r = out_->records.back();
+        r.stage.assign(branch_).append(name);
+        r.version = version;
+        return r;
+    }
+
     state* out_;
     std::vector<state_record>* spare_ = nullptr;
     std::string branch_;

@@ -50,7 +50,7 @@ public:
     }
     void controls(control_walk& w) const {
         if constexpr (steered<S>) this->up.controls(w);
-        w(steering_, item_);
+        w(steering_, item_, "steer");
     }
 
 private:

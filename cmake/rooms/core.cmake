@@ -22,6 +22,7 @@ penstock_room(core HEADERS
   core/keyed.hpp
   core/ledger.hpp
   core/mixer.hpp
+  core/name_slots.hpp
   core/passes.hpp
   core/pipeline.hpp
   core/probe.hpp

@@ -17,8 +17,10 @@ if(ZLIB_FOUND)
     formats/shard_index.hpp
     formats/shard_progress.hpp
     formats/side_index.hpp
+    formats/tar_allow.hpp
     formats/tar_count.hpp
     formats/tar_header.hpp
+    formats/tar_keys.hpp
     formats/tar_marks.hpp
     formats/tar_members.hpp
     formats/tar_name.hpp

@@ -1,7 +1,7 @@
-// Implements: checkup, what a walk over the headers of a shard finds: samples, fields, damage, keys.
+// Implements: checkup, what a walk over the headers of a shard finds: samples, fields, damage, what no sample gets, keys.
 #pragma once
 
-#include <penstock/formats/tar_walker.hpp>  // defines: tar_walker, damaged_shard
+#include <penstock/formats/tar_walker.hpp>  // defines: tar_walker, damaged_shard, tar_allow, left_out
 #include <penstock/io/open_file.hpp>        // defines: open_file
 
 #include <algorithm>
@@ -25,12 +25,19 @@ struct key_place {
 struct shard_checkup {
     std::string path{};
     std::uint64_t bytes = 0, samples = 0;  ///< samples that can be read
+    std::uint64_t places = 0;              ///< and those with a fault, which are counted and are an error when they are read
     std::string damage{}, cause{}, hint{}, key{};
     std::uint64_t byte = 0;
     std::vector<std::string> faults{};                        ///< of single samples
     std::map<std::string, field_sizes> fields{};
     std::map<std::string, std::pair<std::uint64_t, std::string>> sets{};  ///< which extensions a sample has: how many do, and the key of the first
-    std::uint64_t skipped_links = 0, skipped_hidden = 0, skipped_nameless = 0;
+    struct refusal {
+        std::uint64_t count = 0, byte = 0;
+        std::string first{};
+    };
+    std::map<penstock::left_out::kind, refusal> refused{};  ///< for each of which a reader refuses the shard, unless it is allowed
+    penstock::skipped_members skipped{};
+    bool global_headers = false;
 };
 
 /// Walks one shard. Nothing is thrown: what is wrong with it is what is asked.
@@ -51,7 +58,11 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
     try {
         auto const source = penstock::io::open_file(path);
         found.bytes = source->size();
-        auto walker = penstock::detail::tar_walker(source);
+        auto const note = [&](penstock::left_out const& one) {
+            auto& all = found.refused[one.what];
+            if (all.count++ == 0) all.first = one.text, all.byte = one.where.byte.value_or(0);
+        };
+        auto walker = penstock::detail::tar_walker(source, {.allow = {.links = true, .special = true, .no_field = true, .joined = true, .trailing = true}, .told = note});
         auto extensions = std::vector<std::string>{};
         try {
             while (walker.discard()) {
@@ -79,10 +90,11 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
             found.damage = penstock::name_of(e.damage);
             refuse(e);
             found.cause = e.cause;
+            found.hint = e.hint;
         }
-        found.skipped_links = walker.skipped().links;
-        found.skipped_hidden = walker.skipped().hidden;
-        found.skipped_nameless = walker.skipped().no_match;
+        found.places = walker.index();
+        found.skipped = walker.skipped();
+        found.global_headers = walker.global_headers();
     } catch (penstock::stage_error const& e) {
         found.damage = "unreadable";
         refuse(e);
@@ -92,7 +104,7 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
 
 /// The key of the sample whose first header lies at `byte`.
 inline std::string key_at(std::string const& path, std::uint64_t byte) {
-    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow_missing_end = true});
+    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow = {.missing_end = true}});
     walker.jump(0, byte);
     try {
         walker.discard();

@@ -10,6 +10,7 @@
 
 #include <penstock/formats/build_index.hpp>      // defines: verify_index, fresh_block
 #include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
+#include <penstock/formats/shard_counts.hpp>     // defines: shard_counts, scan_shards
 #include <penstock/formats/shard_progress.hpp>   // defines: grouped, readable_bytes, progress_meter, print_progress
 #include <penstock/sources/describe_plan.hpp>    // defines: describe_plan, shard_plan
 
@@ -20,6 +21,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ps = penstock;
@@ -37,10 +39,10 @@ Reads the headers of tar shards and says what a training run would meet.
   --batch N    samples per rank and step (default 32)
   --workers N  DataLoader workers per rank, for WebDataset's split (default 1)
   --plan       also say which shards each rank reads
-  --verify     also read every byte of the shards that have checksums (penstock-index build --crc), and compare
+  --verify     also read every field and compare it with its checksum (penstock-index build --crc); a shard without is a problem
   --threads N  shards that are read at the same time (default 4)
 
-Exit status: 0 nothing is wrong, 1 something is (damage, a file missing, a key twice), 2 the question was wrong.
+Exit status: 0 nothing is wrong, 1 something is (damage, a file missing, what no sample gets, a wrong count), 2 the question was wrong.
 )";
 
 std::string percent(std::uint64_t part, std::uint64_t whole) {
@@ -119,7 +121,10 @@ void epoch(std::vector<tools::shard_checkup> const& shards, std::uint64_t world,
     say();
     say("An epoch on " + counted(world, "rank") + " in batches of " + grouped(batch) + (damaged ? ", of the samples that can be read" : ""));
     say();
-    if (samples == 0) return say("  There is no sample to give.");
+    if (samples == 0) {
+        ++out.problems;
+        return say("  There is no sample to give: read_tar() refuses to begin.");
+    }
     auto const range = [](tools::split const& s) { return s.fewest() == s.most() ? grouped(s.most()) : grouped(s.fewest()) + " to " + grouped(s.most()); };
     auto const row = [&](std::string name, tools::split const& s) {
         name.resize(34, ' ');
@@ -189,32 +194,61 @@ void damage(std::vector<tools::shard_checkup> const& shards, report& out) {
     first_of(faults, 10, [](auto const& f) { paragraph(f.substr(0, f.find('\n')), 4); });
 }
 
+/// What no sample gets, for which a reader refuses the shard.
+void refusals(std::vector<tools::shard_checkup> const& shards, report& out) {
+    auto lines = std::vector<std::pair<std::string, std::string>>{};
+    std::size_t in = 0;
+    for (auto const& s : shards) {
+        in += s.refused.empty() ? 0 : 1;
+        for (auto const& [kind, all] : s.refused)
+            lines.emplace_back(s.path + ", byte " + grouped(all.byte) + ": " + all.first + (all.count == 1 ? "" : ", and " + grouped(all.count - 1) + " more like it"), ps::detail::rule_of(kind).hint);
+    }
+    out.problems += lines.size();
+    if (lines.empty()) return;
+    say();
+    say("What no sample gets: " + counted(in, "shard") + (in == 1 ? ", which is" : ", which are") + " refused unless that is allowed");
+    first_of(lines, 20, [](auto const& line) {
+        say();
+        paragraph(line.first, 4);
+        paragraph("HINT: " + line.second, 4);
+    });
+}
+
+/// What an index or a side file says and the shards do not: a reader would believe it until it is there.
+void counts(ps::shard_names const& names, std::vector<tools::shard_checkup> const& shards, int threads, report& out) {
+    auto walked = std::map<std::string, std::uint64_t>{};
+    for (auto const& s : shards) walked[s.path] = s.places;
+    auto wrong = std::vector<std::string>{};
+    try {
+        auto const known = ps::shard_counts(names, {.count = [&](std::string const& path) { return walked.at(path); }, .scan = ps::scan_shards::always, .threads = threads, .write_index = false, .progress = {}});
+        for (std::size_t i = 0; i != shards.size(); ++i)
+            if (shards[i].damage.empty() && known.samples[i] != shards[i].places)
+                wrong.push_back(shards[i].path + ": " + counted(known.samples[i], "sample") + " by the index or side file beside it, and " + grouped(shards[i].places) + " in the shard");
+    } catch (ps::error const& e) {
+        wrong.push_back(e.what());
+    }
+    out.problems += wrong.size();
+    if (wrong.empty()) return;
+    say();
+    say("Counts that are wrong: " + grouped(wrong.size()));
+    first_of(wrong, 20, [](auto const& line) { paragraph(line.substr(0, line.find('\n')), 4); });
+}
+
 void keys(std::vector<tools::shard_checkup> const& shards, std::vector<tools::key_place>& all, report& out) {
     std::sort(all.begin(), all.end(), [](auto const& a, auto const& b) { return a.hash != b.hash ? a.hash < b.hash : a.shard != b.shard ? a.shard < b.shard : a.byte < b.byte; });
-    auto within = std::vector<std::string>{};
     std::uint64_t across = 0;
     auto example = std::string{};
     for (std::size_t i = 1; i < all.size(); ++i) {
-        if (all[i].hash != all[i - 1].hash) continue;
-        bool const same_shard = all[i].shard == all[i - 1].shard;
-        if (!same_shard && !example.empty()) {
+        if (all[i].hash != all[i - 1].hash || all[i].shard == all[i - 1].shard) continue;
+        if (!example.empty()) {
             ++across;  // an equal hash of 64 bits: the same key, but for one case in many billions
             continue;
         }
         auto const& path = shards[all[i].shard].path;
         auto const key = tools::key_at(path, all[i].byte);
         if (key != tools::key_at(shards[all[i - 1].shard].path, all[i - 1].byte)) continue;
-        if (same_shard) within.push_back(path + ": '" + key + "' at byte " + grouped(all[i - 1].byte) + " and again at byte " + grouped(all[i].byte));
-        else {
-            ++across;
-            example = "'" + key + "' is in " + shards[all[i - 1].shard].path + " and in " + path;
-        }
-    }
-    out.problems += within.size();
-    if (!within.empty()) {
-        say();
-        say("Keys that come back in their shard: " + grouped(within.size()) + " (readers take each for two samples)");
-        first_of(within, 10, [](auto const& line) { paragraph(line, 4); });
+        ++across;
+        example = "'" + key + "' is in " + shards[all[i - 1].shard].path + " and in " + path;
     }
     if (across != 0) out.notes.push_back(counted(across, "key") + (across == 1 ? " is" : " are") + " used in more than one shard: " + example + ".");
 }
@@ -222,14 +256,14 @@ void keys(std::vector<tools::shard_checkup> const& shards, std::vector<tools::ke
 void oddities(std::vector<tools::shard_checkup> const& shards, report& out) {
     auto sizes = std::vector<std::uint64_t>{};
     auto sets = std::map<std::string, std::pair<std::uint64_t, std::string>>{};
-    std::uint64_t samples = 0, links = 0, hidden = 0, nameless = 0;
+    std::uint64_t samples = 0, meta = 0, companions = 0, global = 0;
     auto empty_fields = std::map<std::string, std::uint64_t>{};
     for (auto const& s : shards) {
         if (s.damage.empty()) sizes.push_back(s.samples);
         samples += s.samples;
-        links += s.skipped_links;
-        hidden += s.skipped_hidden;
-        nameless += s.skipped_nameless;
+        meta += s.skipped.meta;
+        companions += s.skipped.companions;
+        global += s.global_headers ? 1 : 0;
         for (auto const& [set, n] : s.sets) {
             auto& all = sets[set];
             if (all.first == 0) all.second = "'" + n.second + "' in " + s.path;
@@ -256,26 +290,29 @@ void oddities(std::vector<tools::shard_checkup> const& shards, report& out) {
             if (at != common) out.notes.push_back(counted(at->second.first, "sample") + (at->second.first == 1 ? " has" : " have") + " the fields {" + at->first + "} instead of {" + common->first + "}, the first is " + at->second.second + ".");
     }
     for (auto const& [name, n] : empty_fields) out.notes.push_back(counted(n, "field") + " '" + name + "' " + (n == 1 ? "has" : "have") + " no bytes.");
-    if (links != 0) out.notes.push_back(counted(links, "member") + (links == 1 ? " is a link" : " are links") + " and holds no data: GNU tar stores the second name of a file so; write with --hard-dereference.");
-    if (hidden != 0) out.notes.push_back(counted(hidden, "member") + " with a name that begins with a dot " + (hidden == 1 ? "is" : "are") + " skipped.");
-    if (nameless != 0) out.notes.push_back(counted(nameless, "member") + " without an extension " + (nameless == 1 ? "is" : "are") + " skipped.");
+    auto const members = [](std::uint64_t n) { return counted(n, "member") + (n == 1 ? " is" : " are"); };
+    if (meta != 0) out.notes.push_back(members(meta) + " left out by rule: names and folders of the form __x__ are WebDataset's own.");
+    if (companions != 0) out.notes.push_back(members(companions) + " left out by rule: Macs add ._x to a file x, and .DS_Store.");
+    if (global != 0) out.notes.push_back(counted(global, "shard") + (global == 1 ? " has" : " have") + " a global pax header: read_tar() reads them, indexed() refuses them.");
 }
 
 void checksums(ps::shard_names const& names, int threads, report& out) {
-    auto with = std::vector<std::string>{};
+    auto with = std::vector<std::string>{}, without = std::vector<std::string>{};
     for (std::size_t i = 0; i != names.size(); ++i) {
         auto const now = ps::shard_index::stat_of(names[i]);
         auto const block = now ? ps::detail::fresh_block(names[i], *now) : std::nullopt;
-        if (block && block->has_checksums()) with.push_back(names[i]);
+        (block && block->has_checksums() ? with : without).push_back(names[i]);
     }
     say();
     say("Checksums: " + grouped(with.size()) + " of " + counted(names.size(), "shard") + (names.size() == 1 ? " has" : " have") + " some");
+    out.problems += without.size();
+    if (!without.empty()) paragraph("not compared: " + without.front() + (without.size() == 1 ? "" : " and " + grouped(without.size() - 1) + " more") + ". HINT: penstock-index build --crc remembers checksums from then on", 4);
     if (with.empty()) return;
     auto bad = std::vector<std::string>{};
     for (auto const& shard : ps::verify_index(ps::shard_names::list(with), false, threads, ps::print_progress()))
         if (!shard.problem.empty()) bad.push_back(shard.problem);
     out.problems += bad.size();
-    if (bad.empty()) say("  every field is what it was when it was indexed");
+    if (bad.empty()) say("  every field of " + std::string(without.empty() ? "them" : "these") + " is what it was when it was indexed");
     first_of(bad, 20, [](auto const& text) { paragraph(text.substr(0, text.find('\n')), 4); });
 }
 
@@ -310,6 +347,8 @@ int doctor(tools::arguments const& args) {
     epoch(shards, world, batch, workers, out);
     if (args.has("--plan")) plan(names, shards, world);
     damage(shards, out);
+    refusals(shards, out);
+    counts(names, shards, threads, out);
     keys(shards, all, out);
     if (args.has("--verify")) checksums(names, threads, out);
     oddities(shards, out);

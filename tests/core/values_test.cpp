@@ -5,11 +5,15 @@
 #include <penstock/core/errors.hpp>
 #include <penstock/core/fields.hpp>
 #include <penstock/core/keyed.hpp>
+#include <penstock/core/name_slots.hpp>
 #include <penstock/core/world.hpp>
 
 #include <support/sources.hpp>
 
+#include <cstddef>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -98,6 +102,38 @@ TEST_CASE("fields: what is missing or no number names shard, key and byte", "[un
     }
     text = error_of<ps::stage_error>([] { return ps::fields{}.text("x"); });
     CHECK(text.find("it has: none") != text.npos);
+}
+
+TEST_CASE("fields: among very many each is found, at a cost that does not grow with their number", "[unit][fields]") {
+    struct name_type {
+        std::string text;
+        std::size_t* looks;
+        operator std::string_view() const { return ++*looks, text; }
+        bool operator==(std::string_view other) const { return std::string_view(*this) == other; }
+    };
+    struct thing {
+        name_type name;
+    };
+    for (std::size_t const n : {0u, 1u, 16u, 17u, 33u, 100u, 40'000u}) {
+        std::size_t looks = 0;
+        auto slots = ps::detail::name_slots{};
+        auto all = std::vector<thing>{};
+        for (std::size_t i = 0; i != n; ++i) {
+            CHECK(slots.find(std::to_string(i), all) == all.size());
+            all.push_back({{std::to_string(i), &looks}});
+            slots.added(all);
+        }
+        for (std::size_t i = 0; i != n; ++i) REQUIRE(slots.find(std::to_string(i), all) == i);
+        CHECK(looks <= 20 * n);  // and n * n / 2 if all were compared with all
+
+        ps::fields f;
+        for (std::size_t i = 0; i != n; ++i) f.add(std::to_string(i), ps::blob::of(std::to_string(i)));
+        if (n != 0) f.add("0", ps::blob::of("again"));
+        for (std::size_t i = 0; i != n; ++i) REQUIRE(f.text(std::to_string(i)) == std::to_string(i));  // the first of equal names
+        auto const copy = f;
+        CHECK(copy.has("none;" + std::to_string(n - 1)) == (n != 0));
+        CHECK_FALSE(copy.has(std::to_string(n)));
+    }
 }
 
 TEST_CASE("fields: integers as WebDataset reads them", "[unit][fields]") {

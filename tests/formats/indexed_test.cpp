@@ -566,7 +566,7 @@ TEST_CASE("indexed: verify compares every field with its checksum", "[unit][inde
         }
     CHECK(good == 9);
     REQUIRE(errors.size() == 1);
-    CHECK(has(errors[0], "bad_checksum: the 1 bytes of field 'cls'"));
+    CHECK(has(errors[0], "bad_checksum: the 1 byte of field 'cls'"));
     CHECK(has(errors[0], "(id 8)"));
 }
 
@@ -578,7 +578,7 @@ TEST_CASE("indexed: shards of the writer, pax names, no end marker, a global hea
     t.add("a.txt", "1").add("PaxHeaders/x", record, 'x').add("short.txt", "2").add("c.txt", "3");
     auto const path = dir.write("s.tar", t.bytes);
     CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({path}) | ps::indexed(quiet())); }), "missing_end"));
-    auto p = ps::shard_list({path}) | ps::indexed({.shuffle = false, .allow_missing_end = true, .progress = {}});
+    auto p = ps::shard_list({path}) | ps::indexed({.shuffle = false, .allow = {.missing_end = true}, .progress = {}});
     std::string keys;
     while (auto s = p.next()) keys += s->key.substr(0, 2) + std::string(s->value.text("txt"));
     CHECK(keys == "a1nn2c3");

@@ -31,7 +31,7 @@ with tarfile.open(f"{out}/kinds.tar", "w", format=tarfile.USTAR_FORMAT) as t:
         ti = info(name, 0)
         ti.mtime, ti.type, ti.linkname = 0, kind, "" if kind in (tarfile.DIRTYPE, tarfile.FIFOTYPE) else "000.cls"
         t.addfile(ti)
-    for name, data in (("a.cls", b"1"), (".hidden", b"h"), ("__meta__", b"m"), ("readme", b"r"), ("a.TXT", b"t"), ("b.cls", b"2")):
+    for name, data in (("a.cls", b"1"), ("._a.cls", b"m"), (".hidden", b"h"), ("__meta__", b"m"), ("readme", b"r"), ("a.TXT", b"t"), ("b.cls", b"2")):
         ti = info(name, len(data))
         ti.mtime = 0
         t.addfile(ti, io.BytesIO(data))

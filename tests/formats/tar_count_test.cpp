@@ -40,7 +40,7 @@ TEST_CASE("count_samples: by headers alone", "[unit][formats]") {
 TEST_CASE("count_samples: W10, a key that comes back is refused", "[unit][formats]") {
     auto source = test::faulty_source(test::tar_maker{}.add("a.x", "1").add("b.x", "2").add("c.x", "2").add("a.y", "3").end().bytes, "mem.tar");
     auto const text = error_of([&] { ps::count_samples(source); });
-    CHECK(text.find("mem.tar, sample 'a', byte 3072: returning_key: the key was there before, at byte 0") != std::string::npos);
+    CHECK(text.find("mem.tar, sample 'a', byte 3072: returning_key: files of this sample lie apart, the first at byte 0") != std::string::npos);
     CHECK(text.find("HINT: files of one sample must follow each other") != std::string::npos);
     auto unsorted = test::faulty_source(test::tar_maker{}.add("b.x", "1").add("a.x", "2").add("c.x", "2").end().bytes);
     CHECK(ps::count_samples(unsorted) == 3);

@@ -85,17 +85,17 @@ TEST_CASE("damage: D3 to D6, D11: shards that are cut", "[unit][formats]") {
     CHECK_DAMAGE(cut(third + 1024 + 100), truncated, 2);         // D6, inside a header
     CHECK_DAMAGE(cut(5 * 2560), missing_end, 4);                 // D11, no end marker at all
     CHECK_DAMAGE(cut(5 * 2560 + 512), missing_end, 4);           // half of it
-    auto const kept = walk(whole.substr(0, 5 * 2560), {.allow_missing_end = true});
+    auto const kept = walk(whole.substr(0, 5 * 2560), {.allow = {.missing_end = true}});
     CHECK_FALSE(kept.what);
     CHECK(kept.samples.size() == 5);
-    auto const inside = walk(whole.substr(0, 5 * 2560 - 600), {.allow_missing_end = true});
+    auto const inside = walk(whole.substr(0, 5 * 2560 - 600), {.allow = {.missing_end = true}});
     CHECK_DAMAGE(inside, truncated, 4);
 
     auto const named = cut(third + 1024 + 512 + 300);
     CHECK(named.key == "2");
     CHECK(named.byte == third + 1024);
     CHECK(named.dropped == 1);
-    CHECK(named.text.find("read_tar: mem.tar, sample '2', byte 6144: truncated: the file ends inside '2.jpg': 1000 bytes and their padding were due, 300 are there") == 0);
+    CHECK(named.text.find("read_tar: mem.tar, sample '2', byte 6144: truncated: the file ends inside '2.jpg': 1000 bytes and padding were due, there are 300") == 0);
     CHECK(cut(third + 512).dropped == 0);
 }
 
@@ -169,8 +169,7 @@ TEST_CASE("damage: D9, D12, D14: empty files, one zero block, only zero blocks",
     middle.insert(third + 2560, std::string(512, '\0'));
     CHECK_DAMAGE(walk(middle), bad_end, 2);
     middle.insert(third + 2560, std::string(512, '\0'));
-    CHECK(walk(middle).samples.size() == 3);  // T5: two zero blocks end the archive
-    CHECK_FALSE(walk(middle).what);
+    CHECK_DAMAGE(walk(middle), behind_end, 3);  // T5: two zero blocks end the archive, and behind them is more
     auto const zeros = walk(std::string(10240, '\0'));
     CHECK(zeros.samples.empty());
     CHECK_FALSE(zeros.what);
@@ -180,10 +179,111 @@ TEST_CASE("damage: D9, D12, D14: empty files, one zero block, only zero blocks",
     CHECK_DAMAGE(walk("<html>" + std::string(600, ' ')), bad_header, 0);
 }
 
-TEST_CASE("damage: T5, bytes behind the end marker are not read", "[unit][formats]") {
-    auto const r = walk(five() + std::string(700, 'G'));
-    CHECK(r.samples.size() == 5);
-    CHECK_FALSE(r.what);
+TEST_CASE("damage: T5, what lies behind the end marker and is not zero is told, after the samples before it", "[unit][formats]") {
+    CHECK_FALSE(walk(five() + std::string(100'000, '\0')).what);  // any record of zeros is padding
+    for (auto const* zeros : {"", "zeros"}) {
+        auto const padding = std::string(*zeros == '\0' ? 0 : 70'000, '\0');
+        auto const r = walk(five() + padding + std::string(700, 'G'));
+        CHECK_DAMAGE(r, behind_end, 5);
+        auto const at = five().size() + padding.size() / 512 * 512;
+        CHECK(r.byte == at);
+        CHECK(r.text.find(ps::message("not only zeros lie behind the end marker, but ", five().size() + padding.size() + 700 - at, " bytes of something else")) != r.text.npos);
+        CHECK(r.text.find(".allow = {.trailing = true}") != r.text.npos);
+        CHECK(r.dropped == 0);
+    }
+    CHECK(walk(five() + "G").text.find("but 1 byte of something else") != std::string::npos);
+}
+
+TEST_CASE("damage: joined archives are told, left alone, or read on in, as the caller says", "[unit][formats]") {
+    auto const second = test::tar_maker{}.add("5.cls", "5").add("5.jpg", "j").add("6.cls", "6").end().bytes;
+    auto const joined = five() + std::string(9216, '\0') + second + std::string(512, '\0');
+    auto told = std::vector<std::string>{};
+    auto const allow = [&](ps::tar_allow a) { return ps::tar_options{.allow = a, .told = [&](ps::left_out const& one) { told.push_back(ps::message(*one.where.byte, ": ", one.text)); }}; };
+    auto const r = walk(joined);
+    CHECK_DAMAGE(r, behind_end, 5);
+    CHECK(r.byte == five().size() + 9216);
+    CHECK(r.text.find("another archive begins behind the end marker") != r.text.npos);
+    CHECK(r.text.find(".allow = {.joined = true}") != r.text.npos);
+    CHECK_DAMAGE(walk(joined, allow({.links = true, .special = true, .no_field = true, .missing_end = true})), behind_end, 5);
+    CHECK(told.empty());
+    auto const left = walk(joined, allow({.trailing = true}));
+    CHECK_FALSE(left.what);
+    CHECK(left.samples.size() == 5);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].find(" of another archive") != told[0].npos);
+    told.clear();
+    auto const both = walk(joined, allow({.joined = true}));
+    CHECK_FALSE(both.what);
+    REQUIRE(both.samples.size() == 7);
+    CHECK(both.samples[5] == "5: cls=5 jpg=j");
+    CHECK(told == std::vector<std::string>{ps::message(five().size() + 9216, ": another archive begins behind the end marker")});
+    CHECK_DAMAGE(walk(joined + "G", allow({.joined = true})), behind_end, 7);
+    CHECK_FALSE(walk(joined + "G", allow({.joined = true, .trailing = true})).what);
+    // an end marker ends a sample, and the same key behind it is another one
+    CHECK_DAMAGE(walk(test::tar_maker{}.add("k.a", "1").end().add("k.b", "2").end().bytes, allow({.joined = true})), returning_key, 1);
+    // what a global header says ends with its archive
+    auto const named = test::tar_maker{}.add("g", test::tar_maker::pax("path", "g.x"), 'g').add("h.x", "1").end().add("i.x", "2").end().bytes;
+    CHECK(walk(named, allow({.joined = true})).samples == std::vector<std::string>{"g: x=1", "i: x=2"});
+}
+
+TEST_CASE("damage: a sample whose files lie apart is told where the second part begins, in whatever order keys come", "[unit][formats]") {
+    auto const apart = [](std::vector<std::string> const& names) {
+        auto maker = test::tar_maker{};
+        for (auto const& name : names) maker.add(name, "1");
+        return walk(maker.end().bytes);
+    };
+    auto const r = apart({"0.a", "1.a", "0.b", "1.b"});
+    CHECK_DAMAGE(r, returning_key, 2);
+    CHECK(r.key == "0");
+    CHECK(r.byte == 2048);
+    CHECK(r.text.find("files of this sample lie apart, the first at byte 0\n") != r.text.npos);
+    CHECK_DAMAGE(apart({"1.a", "0.a", "2.a", "1.b"}), returning_key, 3);
+    CHECK_DAMAGE(apart({"0.a", "2.a", "1.a", "2.b"}), returning_key, 3);
+    CHECK_FALSE(apart({"9.a", "10.a", "8.a", "7.a"}).what);
+    auto long_name = test::tar_maker{}.add("pax", test::tar_maker::pax("path", "k.x"), 'x').add("short", "1").add("a.x", "2").add("k.y", "3").end().bytes;
+    CHECK_DAMAGE(walk(long_name), returning_key, 2);
+}
+
+TEST_CASE("damage: a member that no sample can get refuses the shard and is named, or is left out as the caller says", "[unit][formats]") {
+    struct row {
+        char type;
+        char const *name, *text, *allow;
+        ps::damage what;
+        ps::tar_allow with;
+    };
+    auto const rows = {row{'1', "1.txt", "member '1.txt' is a hard link, which holds no data", ".links", damage::unsupported, {.links = true}},
+                       row{'2', "1.txt", "member '1.txt' is a symbolic link, which holds no data", ".links", damage::unsupported, {.links = true}},
+                       row{'2', "2.txt", "member '2.txt' is a symbolic link", ".links", damage::unsupported, {.links = true}},
+                       row{'3', "1.txt", "a character device", ".special", damage::unsupported, {.special = true}},
+                       row{'4', "1.txt", "a block device", ".special", damage::unsupported, {.special = true}},
+                       row{'6', "1.txt", "a FIFO", ".special", damage::unsupported, {.special = true}},
+                       row{'Z', "1.txt", "of type 'Z', which is not known here", ".special", damage::unsupported, {.special = true}},
+                       row{'0', "dir/readme", "member 'dir/readme' is a file without an extension", ".no_field", damage::no_field, {.no_field = true}},
+                       row{'0', "", "member '' is a file without an extension", ".no_field", damage::no_field, {.no_field = true}},
+                       row{'0', ".1.txt", "member '.1.txt' is a file whose name begins with a dot", ".no_field", damage::no_field, {.no_field = true}}};
+    for (auto const& one : rows) {
+        INFO(one.type << ' ' << one.name);
+        auto const bytes = test::tar_maker{}.add("0.txt", "0").add("1.cls", "1").add(one.name, "", one.type).add("3.txt", "3").end().bytes;
+        auto const r = walk(bytes);
+        auto const other = std::string(one.name) == "2.txt";
+        CHECK(r.what == one.what);
+        CHECK(r.samples.size() == (other ? 2u : 1u));  // a member of another key tells that sample 1 is whole
+        CHECK(r.dropped == (other ? 0u : 1u));
+        CHECK(r.key == (other ? "2" : "1"));
+        CHECK(r.byte == 2048);
+        CHECK(r.text.find(one.text) != r.text.npos);
+        CHECK(r.text.find(ps::message(".allow = {", one.allow, " = true}")) != r.text.npos);
+        auto told = std::vector<ps::left_out>{};
+        auto const left = walk(bytes, {.allow = one.with, .told = [&](ps::left_out const& l) { told.push_back(l); }});
+        CHECK_FALSE(left.what);
+        CHECK(left.samples == std::vector<std::string>{"0: txt=0", "1: cls=1", "3: txt=3"});
+        REQUIRE(told.size() == 1);
+        CHECK(told[0].where.byte == 2048);
+        CHECK(told[0].where.shard == "mem.tar");
+        CHECK(told[0].text.find(one.text) != std::string::npos);
+    }
+    auto const with_data = test::tar_maker{}.add("0.txt", "0").add("dump", "0.txt", 'D').add("label", "", 'V').add("dir/", "", '0').add("1.txt", "1").end().bytes;
+    CHECK(walk(with_data).samples == std::vector<std::string>{"0: txt=0", "1: txt=1"});  // directories, GNU tar's lists and labels hold no file
 }
 
 TEST_CASE("damage: T4, extension headers that make no sense", "[unit][formats]") {
@@ -222,6 +322,7 @@ TEST_CASE("damage: sparse files, other volumes and links with data refuse the sh
         auto const r = walk(test::file_bytes(dir.path("s.tar")));
         CHECK_DAMAGE(r, unsupported, 0);
         CHECK(r.text.find("sparse file") != std::string::npos);
+        CHECK(r.text.find("member 'b.bin' is ") != std::string::npos);
     }
     CHECK_DAMAGE(walk(test::tar_maker{}.add("a.x", "1", 'M').end().bytes), unsupported, 0);
     auto const link = walk(test::tar_maker{}.add("a.x", "1", '1').end().bytes);
@@ -239,6 +340,7 @@ TEST_CASE("damage: T6, a compressed shard is refused with the way out", "[unit][
         CHECK(r.text.find(std::string("compressed with ") + name) != std::string::npos);
     }
     CHECK_DAMAGE(walk(std::string("\x28\xb5\x2f\xfd", 4) + std::string(600, 'z')), compressed, 0);
+    for (char const kind : {'\x50', '\x5f'}) CHECK_DAMAGE(walk(kind + std::string("\x2a\x4d\x18", 3) + std::string(600, 'z')), compressed, 0);  // a frame to skip comes first
 }
 
 TEST_CASE("damage: a flip in every byte and every cut of a small shard give whole samples or an error", "[unit][formats]") {

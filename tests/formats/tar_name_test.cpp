@@ -39,5 +39,6 @@ TEST_CASE("tar_name: W3, W4, meta and hidden names", "[unit][formats]") {
     is_field("__a__x.jpg", "__a__x", "jpg");
     is_field("__dir/x.jpg", "__dir/x", "jpg");
     is(tar_name::use::no_match, "p/__a__");
-    for (auto name : {".hidden", "a/.b.jpg", "._x.jpg", "..jpg", "./.x.jpg"}) is(tar_name::use::hidden, name);
+    for (auto name : {".hidden", "a/.b.jpg", "..jpg", "./.x.jpg", ".", ".DS_Storex"}) is(tar_name::use::hidden, name);
+    for (auto name : {"._x.jpg", "a/._x.jpg", ".DS_Store", "a/.DS_Store"}) is(tar_name::use::companion, name);
 }

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -58,20 +59,19 @@ TEST_CASE("tar_walker: pax, GNU, ustar and V7 archives of Python and GNU tar giv
     }
 }
 
-TEST_CASE("tar_walker: W5, what is no field is counted by its kind", "[unit][formats]") {
+TEST_CASE("tar_walker: W5, what is no field is counted by its kind, by rule or because it is allowed", "[unit][formats]") {
     auto const dir = test::temp_dir{};
     test::shell("python3 " PENSTOCK_TEST_SOURCE_DIR "/formats/make_tars.py " + dir.path() + " > " + dir.path("long"));
-    auto walker = tar_walker(ps::io::open_file(dir.path("kinds.tar")));
+    auto told = std::vector<ps::left_out::kind>{};
+    auto walker = tar_walker(ps::io::open_file(dir.path("kinds.tar")), {.allow = {.links = true, .special = true, .no_field = true}, .told = [&](ps::left_out const& one) { told.push_back(one.what); }});
     CHECK(shown(*walker.next()) == "a: cls=1 txt=t");  // W7: the skipped members between do not end the sample
     CHECK(shown(*walker.next()) == "b: cls=2");
     CHECK_FALSE(walker.next());
-    auto const& s = walker.skipped();
-    CHECK(s.directories == 1);
-    CHECK(s.links == 2);
-    CHECK(s.devices == 1);
-    CHECK(s.hidden == 1);
-    CHECK(s.meta == 1);
-    CHECK(s.no_match == 1);
+    CHECK(walker.skipped().directories == 1);
+    CHECK(walker.skipped().meta == 1);
+    CHECK(walker.skipped().companions == 1);
+    using kind = ps::left_out::kind;
+    CHECK(told == std::vector<kind>{kind::link, kind::link, kind::special, kind::no_field, kind::no_field});
 }
 
 TEST_CASE("tar_walker: the published WebDataset shard", "[unit][formats]") {
@@ -209,19 +209,22 @@ TEST_CASE("tar_walker: the count of an index is checked", "[unit][formats]") {
         return std::string("none");
     };
     CHECK(last_error(2) == "none");
-    CHECK(last_error(1).find("the index says 1 samples, and here is one more") != std::string::npos);
+    CHECK(last_error(1).find("the index says 1 sample, and here is one more") != std::string::npos);
     CHECK(last_error(3).find("the index says 3 samples, the shard ends after 2") != std::string::npos);
 }
 
 TEST_CASE("tar_walker: an I/O error changes nothing, the call may be repeated", "[unit][formats]") {
     auto maker = test::tar_maker{};
     for (int i = 0; i < 5; ++i) maker.add(std::to_string(i) + ".a", "A" + std::to_string(i)).add("x", test::tar_maker::pax("path", std::to_string(i) + ".b"), 'x').add("y", "B");
-    auto const bytes = maker.add(".hidden", "h").end().bytes;
-    auto const expected = all_of(tar_walker(memory(bytes)));
-    REQUIRE(expected.size() == 5);
+    auto const bytes = maker.add(".hidden", "h").end().add("z.a", "Z").end().bytes;
+    int left = 0;
+    auto const options = ps::tar_options{.allow = {.no_field = true, .joined = true}, .told = [&](ps::left_out const&) { ++left; }};
+    auto const expected = all_of(tar_walker(memory(bytes), options));
+    REQUIRE(expected.size() == 6);
+    REQUIRE(std::exchange(left, 0) == 2);
     auto const source = memory(bytes);
     source->fails = [](std::uint64_t read) { return read % 5 == 0; };
-    auto walker = tar_walker(source);
+    auto walker = tar_walker(source, options);
     auto found = list{};
     int errors = 0;
     while (true) {
@@ -236,5 +239,5 @@ TEST_CASE("tar_walker: an I/O error changes nothing, the call may be repeated", 
     }
     CHECK(found == expected);
     CHECK(errors >= 10);
-    CHECK(walker.skipped().hidden == 1);
+    CHECK(left == 2);
 }

@@ -62,8 +62,8 @@ TEST_CASE("shard_list: parts, environment and braces in the order of W21", "[uni
 TEST_CASE("shard_list: globs, directories and files of names, joined by ::", "[unit][sources]") {
     auto const dir = test::temp_dir{};
     auto const base = dir.path() + "/";
-    for (auto d : {"a", "b", "empty"}) std::filesystem::create_directory(dir.path(d));
-    for (auto f : {"a/x-1.tar", "a/x-10.tar", "a/x-2.tar", "a/y.txt", "b/x-1.tar", "b/*.tar"}) dir.write(f, "");
+    for (auto d : {"a", "b", "c", "empty"}) std::filesystem::create_directory(dir.path(d));
+    for (auto f : {"a/x-1.tar", "a/x-10.tar", "a/x-2.tar", "a/y.txt", "b/x-1.tar", "b/*.tar", "c/Y.TAR", "c/x.tar", "c/z.taR", "c/.TAR", "c/tar"}) dir.write(f, "");
     auto const list = dir.write("shards.txt", "# a comment\r\n\none.tar\r\ntwo {1..3}.tar  \n*.tar\nlast.tar");
     auto const found = [&](std::string const& pattern) {
         auto text = all(ps::shard_list(pattern));
@@ -75,6 +75,7 @@ TEST_CASE("shard_list: globs, directories and files of names, joined by ::", "[u
     CHECK(found(base + "a/::" + base + "b/x-1.tar") == "a/x-1.tar a/x-10.tar a/x-2.tar b/x-1.tar");
     CHECK(found(base + "{a,b}/") == "a/x-1.tar a/x-10.tar a/x-2.tar b/*.tar b/x-1.tar");
     CHECK(found(base + "b/\\*.tar") == "b/*.tar");
+    CHECK(found(base + "c") == "c/Y.TAR c/x.tar c/z.taR");  // in whatever case the ending is written
     CHECK(found(base + "b/\\**") == "b/*.tar");
     CHECK(found("@" + list) == "one.tar two {1..3}.tar *.tar last.tar");
     ::setenv("WDS_PENSTOCK_DIR", dir.path().c_str(), 1);

@@ -47,6 +47,9 @@ template <class... A>
     return out;
 }
 
+/// "1 byte", "2 bytes", for messages.
+inline std::string number_of(std::uint64_t n, std::string_view one) { return message(n, ' ', one, n == 1 ? "" : "s"); }
+
 /// Base of every error of the library. The text reads `what: rule, got <value>` and, on its own line, `  HINT: <what to do>`.
 struct error : std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -4,9 +4,10 @@
 #include <penstock/core/blob.hpp>    // defines: blob
 #include <penstock/core/errors.hpp>  // defines: stage_error, place, fault
 #include <penstock/core/keyed.hpp>   // defines: keyed
+#include <penstock/core/name_slots.hpp>  // defines: name_slots
 
-#include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,15 +35,17 @@ public:
     fields() = default;
     fields(std::shared_ptr<shard_name const> from, std::string key, std::uint64_t byte) : from_(std::move(from)), key_(std::move(key)), byte_(byte) {}
 
-    void add(std::string name, blob bytes) { all_.push_back({std::move(name), std::move(bytes)}); }
+    void add(std::string name, blob bytes) {
+        all_.push_back({std::move(name), std::move(bytes)});
+        slots_.added(all_);
+    }
     std::vector<field> const& all() const { return all_; }
 
     field const* find(std::string_view names) const {
         while (true) {
             auto const cut = names.find(';');
             auto const name = names.substr(0, cut);
-            auto const at = std::find_if(all_.begin(), all_.end(), [&](field const& f) { return f.name == name; });
-            if (at != all_.end()) return &*at;
+            if (auto const at = slots_.find(name, all_); at != all_.size()) return &all_[at];
             if (cut == names.npos) return nullptr;
             names.remove_prefix(cut + 1);
         }
@@ -86,6 +89,7 @@ private:
     static std::string shortened(std::string_view text) { return std::string(text.substr(0, 40)) + (text.size() > 40 ? "..." : ""); }
 
     std::vector<field> all_;
+    detail::name_slots slots_;
     std::shared_ptr<shard_name const> from_;
     std::string key_;
     std::uint64_t byte_ = 0;

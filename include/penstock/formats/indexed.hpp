@@ -19,9 +19,10 @@ struct indexed_options {
     std::size_t open_shards = 128;
     /// How a name becomes bytes; empty: local files. Called from several threads while shards are indexed.
     io::opener io = {};
-    /// A shard that ends between two members, without the end marker, is whole.
-    bool allow_missing_end = false;
-    /// Write the block of a shard that had none beside it; a directory that cannot be written is no error, the block is then held, 8 bytes per sample.
+    /// What is left out of a shard, where it would be damage otherwise; see tar_allow.
+    tar_allow allow = {};
+    /// Write the block of a shard that had none beside it; a directory that cannot be written is no error, the block is then held, 8 bytes per sample,
+    /// as that of a shard that is whole only by `allow`.
     bool write_index = true;
     /// Shards indexed at the same time.
     int index_threads = 4;
@@ -29,6 +30,8 @@ struct indexed_options {
     scan_shards scan = scan_shards::local;
     /// What is told about a scan, before and while it runs; empty: nothing.
     progress_sink progress = print_progress();
+    /// What is told about things that were left out, each kind once; empty: nothing.
+    note_sink notes = print_notes();
     /// Compare every field with the CRC-32C that write_tar or `penstock-index build --crc` left in the block; a difference costs the sample.
     bool verify = false;
 };
@@ -52,7 +55,7 @@ inline auto indexed(indexed_options options = {}) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "indexed() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
-            auto places = detail::tar_places({.io = options.io ? options.io : io::file_opener(), .local = !options.io, .allow_missing_end = options.allow_missing_end,
+            auto places = detail::tar_places({.io = options.io ? options.io : io::file_opener(), .local = !options.io, .allow = options.allow, .notes = options.notes,
                                               .write_index = options.write_index, .verify = options.verify, .threads = options.index_threads, .scan = options.scan, .progress = options.progress});
             auto const placed = places.place(plan);
             return indexed_reader<detail::tar_places>(placed, std::move(places), options.shuffle, options.open_shards);

@@ -4,7 +4,8 @@
 #include <penstock/core/stage.hpp>               // defines: stage, broken_chain
 #include <penstock/formats/shard_block.hpp>      // defines: shard_block
 #include <penstock/formats/shard_counts.hpp>     // defines: resolve_counts, shard_counts_options, scan_shards, progress_sink, refuse_shard
-#include <penstock/formats/tar_count.hpp>        // defines: count_samples, tar_walker, tar_options, damaged_shard
+#include <penstock/formats/tar_allow.hpp>        // defines: tar_allow, left_out, left_out_log
+#include <penstock/formats/tar_count.hpp>        // defines: tar_walker, tar_options, damaged_shard, header_scan_cost
 #include <penstock/formats/tar_marks.hpp>        // defines: check_sample
 #include <penstock/io/open_file.hpp>             // defines: opener, file_opener, byte_source
 #include <penstock/sources/planned_reader.hpp>   // defines: planned_reader, shard_plan, lost_samples, any_number_of_samples
@@ -30,9 +31,9 @@ struct read_tar_options {
     /// How a name becomes bytes; empty: local files. Called from several threads while counting.
     io::opener io = {};
     damaged_shards damaged = damaged_shards::refuse;
-    /// A shard that ends between two members, without the end marker, is whole.
-    bool allow_missing_end = false;
-    /// Remember what was counted in `penstock-index` beside the shards (not with read_up_to); a directory that cannot be written is no error.
+    /// What is left out of a shard, where it would be damage otherwise; see tar_allow.
+    tar_allow allow = {};
+    /// Remember what was counted in the index beside the shards (not with read_up_to, nor where anything is allowed); a directory that cannot be written is no error.
     bool write_index = true;
     /// Shards counted at the same time.
     int count_threads = 4;
@@ -40,6 +41,8 @@ struct read_tar_options {
     scan_shards scan = scan_shards::local;
     /// What is told about a scan, before and while it runs; empty: nothing. Without it, a scan of more than a second writes lines to stderr.
     progress_sink progress = print_progress();
+    /// What is told about things that were left out, each kind once; empty: nothing.
+    note_sink notes = print_notes();
     /// Compare every field with the CRC-32C that write_tar or `penstock-index build --crc` left beside the shard; a difference costs the sample.
     bool verify = false;
 };
@@ -50,7 +53,7 @@ class tar_shard {
 public:
     /// `block`: what is known of its samples; `checked`: their fields are compared with it.
     tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::function<std::optional<shard_block>()> block, bool checked)
-        : bytes_(bytes), walker_(std::move(bytes), options), find_block_(std::move(block)) {
+        : bytes_(bytes), walker_(std::move(bytes), std::move(options)), find_block_(std::move(block)) {
         if (checked) look();
         checked_ = checked;
     }
@@ -99,8 +102,9 @@ struct tar_format {
 
     io::opener io;
     bool local = true;
-    bool allow_missing_end = false;
     bool verify = false;
+    tar_allow allow = {};
+    std::shared_ptr<left_out_log> log = {};
 
     std::shared_ptr<tar_shard> open(std::string const& path, std::uint64_t samples) const {
         auto bytes = io(path);
@@ -116,14 +120,20 @@ struct tar_format {
                 return std::nullopt;  // the headers say the same, only slower
             }
         };
-        auto const walking = tar_options{.allow_missing_end = allow_missing_end, .expected_samples = samples == any_number_of_samples ? std::optional<std::uint64_t>() : samples, .block = longer_block(path, io, local, bytes->size())};
-        return std::make_shared<tar_shard>(std::move(bytes), walking, find_block, verify);
+        auto how = walking(path, bytes->size());
+        if (samples != any_number_of_samples) how.expected_samples = samples;
+        return std::make_shared<tar_shard>(std::move(bytes), std::move(how), find_block, verify);
+    }
+    /// How a shard of `size` bytes is walked.
+    tar_options walking(std::string const& path, std::uint64_t size) const {
+        return {.allow = allow, .told = [to = log](left_out const& one) { to->add(one); }, .block = longer_block(path, io, local, size)};
     }
     /// For a shard that turns out to be cut: its block from when it was whole.
     static std::function<std::shared_ptr<shard_block const>()> longer_block(std::string const& path, io::opener const& open, bool here, std::uint64_t size) {
         if (!here) return {};
         return [path, open, size] { return shard_block::of_longer(path, open, size); };
     }
+    std::string note() const { return log->note(); }
     std::string const& key(fields const& f) const { return f.key(); }
     std::uint64_t bytes(fields const& f) const {
         std::uint64_t n = 0;
@@ -133,20 +143,15 @@ struct tar_format {
 };
 
 /// How many samples a shard has; with read_up_to a damage counts as one more.
-inline std::uint64_t planned_samples(std::string const& path, io::opener const& open, read_tar_options const& o) {
+inline std::uint64_t planned_samples(std::string const& path, tar_format const& format, damaged_shards damaged) {
     try {
-        auto const source = open(path);
-        auto const options = tar_options{.allow_missing_end = o.allow_missing_end, .block = tar_format::longer_block(path, open, !o.io, source->size())};
-        try {
-            return count_samples(source, options);
-        } catch (damaged_shard const&) {
-            if (o.damaged == damaged_shards::refuse) throw;
-        }
-        auto walker = tar_walker(source, options);
+        auto const source = format.io(path);
+        auto walker = tar_walker(source, format.walking(path, source->size()));
         try {
             while (walker.discard()) {}
-            return walker.index();  // a key that comes back: every sample can be read
+            return walker.index();
         } catch (damaged_shard const&) {
+            if (damaged == damaged_shards::refuse) throw;
             return walker.index() + 1;
         }
     } catch (damaged_shard const& e) {
@@ -156,12 +161,16 @@ inline std::uint64_t planned_samples(std::string const& path, io::opener const& 
     }
 }
 
+inline tar_format format_of(read_tar_options const& o) {
+    return {.io = o.io ? o.io : io::file_opener(), .local = !o.io, .verify = o.verify, .allow = o.allow, .log = std::make_shared<left_out_log>("read_tar", o.notes)};
+}
+
 /// How read_tar finds out what nobody told it.
-inline shard_counts_options counting_of(read_tar_options const& options, io::opener const& open) {
-    bool const local = !options.io;
-    return {.count = [=](std::string const& path) { return planned_samples(path, open, options); }, .cost = [=](std::string const& path) { return header_scan_cost(open(path)); },
-            .scan = options.scan, .threads = options.count_threads, .local = local, .side_files = local,
-            .write_index = options.write_index && options.damaged == damaged_shards::refuse, .progress = options.progress, .who = "read_tar"};
+inline shard_counts_options counting_of(read_tar_options const& o, tar_format const& format) {
+    return {.count = [=, damaged = o.damaged](std::string const& path) { return planned_samples(path, format, damaged); },
+            .cost = [open = format.io](std::string const& path) { return header_scan_cost(open(path)); },
+            .scan = o.scan, .threads = o.count_threads, .local = format.local, .side_files = format.local,
+            .write_index = o.write_index && o.damaged == damaged_shards::refuse && !o.allow.any(), .progress = o.progress, .who = "read_tar"};
 }
 
 /// Before anything is read: that checksums are there at all.
@@ -190,11 +199,10 @@ inline auto read_tar(read_tar_options options = {}) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "read_tar() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
-            auto const open = options.io ? options.io : io::file_opener();
-            bool const local = !options.io;
-            auto const counted = resolve_counts(plan, detail::counting_of(options, open));
-            if (options.verify && local) detail::require_blocks(counted);
-            return planned_reader<detail::tar_format>(counted, detail::tar_format{open, local, options.allow_missing_end, options.verify});
+            auto const format = detail::format_of(options);
+            auto const counted = resolve_counts(plan, detail::counting_of(options, format));
+            if (options.verify && format.local) detail::require_blocks(counted);
+            return planned_reader<detail::tar_format>(counted, format);
         } else return broken_chain{};
     });
 }

@@ -81,9 +81,9 @@ inline auto read_tar(count_mode::unknown_t, read_tar_options options = {}) {
             if (plan.counted()) refuse("the list of shards has counts already", "leave count_mode::unknown out");
             if (plan.has_window()) refuse("samples_per_epoch and repeat need to know how many samples there are", "leave count_mode::unknown out: shards are then counted before the first epoch");
             if (plan.choice().which() != part::all) refuse(message(plan.chosen_text(), " cannot be told before the shards are counted"), "leave count_mode::unknown out: shards are then counted before the first epoch");
-            bool const local = !options.io;
-            auto const open = local ? io::file_opener() : options.io;
-            auto const counting = detail::counting_of(options, open);
+            auto const format = detail::format_of(options);
+            bool const local = format.local;
+            auto const counting = detail::counting_of(options, format);
             for (std::size_t i = 0; local && i != plan.shards(); ++i)
                 if (auto const path = plan.names()[i]; path.find("://") == path.npos && !shard_index::stat_of(path))
                     refuse(shard_index::absence(path), "look for the shard, or take it off the list");
@@ -101,7 +101,7 @@ inline auto read_tar(count_mode::unknown_t, read_tar_options options = {}) {
                 out.begins = [found](std::size_t shard) { found->begins(shard); };
                 out.ends = [found](std::size_t shard, std::uint64_t samples, bool last) { found->ends(shard, samples, last); };
             }
-            return reader(std::move(plan), std::move(known), detail::tar_format{open, local, options.allow_missing_end, options.verify}, std::move(out));
+            return reader(std::move(plan), std::move(known), format, std::move(out));
         } else return broken_chain{};
     });
 }

@@ -1,4 +1,4 @@
-// Implements: shard_progress, what a scan of many shards tells about itself, and print_progress, which tells it to the terminal.
+// Implements: shard_progress, what a scan of many shards tells about itself; print_progress and print_notes, which tell things to the terminal.
 #pragma once
 
 #include <penstock/core/describe.hpp>  // defines: grouped
@@ -27,6 +27,8 @@ struct shard_progress {
     int threads = 1;
 };
 using progress_sink = std::function<void(shard_progress const&)>;
+/// Is told, once, what a user should know although nothing failed.
+using note_sink = std::function<void(std::string const&)>;
 
 namespace detail {
 
@@ -74,6 +76,14 @@ private:
 };
 
 }  // namespace detail
+
+/// A sink that writes each note as a line.
+inline note_sink print_notes(std::FILE* to = stderr) {
+    return [to](std::string const& note) {
+        std::fprintf(to, "%s\n", note.c_str());
+        std::fflush(to);
+    };
+}
 
 /// A sink that writes lines: nothing for a scan that ends within `quiet` seconds, else what is about to happen, a line every `every`
 /// seconds, and the result.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <penstock/formats/damage.hpp>      // defines: damaged_shard, damage
+#include <penstock/formats/tar_allow.hpp>   // defines: tar_allow, left_out, rule_of
 #include <penstock/formats/tar_header.hpp>  // defines: tar_header, tar_number, tar_block, tar_padded
 #include <penstock/io/byte_source.hpp>      // defines: byte_source
 
@@ -9,6 +10,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,16 +26,17 @@ struct tar_member {
     std::uint64_t header = 0;  ///< offset of its first header, extension headers included
     std::uint64_t data = 0;
     std::uint64_t size = 0;
-    bool cut = false;  ///< the file ends before its data and padding do
+    bool cut = false;     ///< the file ends before its data and padding do
+    bool border = false;  ///< an end marker lies before it
 };
 
 /// Reads headers only. `next` throws damaged_shard once and then stays at the end; an I/O error leaves it where it was, so that the same
 /// call may be tried again.
 class tar_members {
 public:
-    /// `from` is the offset of a member's first header.
-    tar_members(std::shared_ptr<io::byte_source> source, bool allow_missing_end, std::uint64_t from = 0)
-        : source_(std::move(source)), allow_missing_end_(allow_missing_end), at_(from) {}
+    /// `from` is the offset of a member's first header; `told` hears of what is left out because it is allowed.
+    explicit tar_members(std::shared_ptr<io::byte_source> source, tar_allow allow = {}, std::function<void(left_out const&)> told = {}, std::uint64_t from = 0)
+        : source_(std::move(source)), allow_(allow), told_(std::move(told)), at_(from) {}
 
     /// Fills `m`; false at the end of the archive.
     bool next(tar_member& m) {
@@ -53,8 +56,15 @@ public:
         source_->verify();
         ended_ = true;
         throw error(damage::truncated, m.header, key,
-                    message("the file ends inside '", m.name, "': ", m.size, " bytes and their padding were due, ", source_->size() - m.data, " are there"));
+                    message("the file ends inside '", m.name, "': ", number_of(m.size, "byte"), " and padding were due, there are ", source_->size() - m.data));
     }
+    /// Tells of what is left out; an error where that is not allowed.
+    void leave_out(left_out::kind what, std::uint64_t byte, std::string_view key, std::string const& text) const {
+        auto const& rule = rule_of(what);
+        if (!allows(what)) throw damaged_shard("read_tar", rule.otherwise, place{source_->name(), std::string(key), byte, {}}, text, rule.hint);
+        if (told_) told_({what, place{source_->name(), {}, byte, {}}, text});
+    }
+    bool allows(left_out::kind what) const { return allow_.*rule_of(what).allowed; }
 
     /// Makes an error that says where; the walker uses it for damage it finds itself.
     damaged_shard error(damage what, std::uint64_t byte, std::string_view key, std::string_view cause) const {
@@ -78,21 +88,29 @@ private:
         std::optional<std::string> pax_path, gnu_path;
         std::optional<std::uint64_t> pax_size;
         bool drop_global_path = false, drop_global_size = false;  // an empty value in `x` deletes what `g` said
+        std::optional<std::string> sparse{}, sparse_name{};  // the first record that says so; the name of the file itself, if one says it
         bool has_long_link = false;
         int chain = 0;
     };
 
     bool read_member(tar_member& m) {
         auto at = at_;
-        auto const first = at;
         auto more = overrides{};
         auto global_path = global_path_;  // committed with the member: a repeated call parses the chain again
         auto global_size = global_size_;
         while (true) {
             auto const block = header_at(at, more.chain != 0);
             if (block.empty()) {
-                ended_ = true;
-                return false;
+                auto const archive = behind_end(at);
+                if (!archive) {
+                    ended_ = true;
+                    return false;
+                }
+                at_ = at = *archive;
+                border_ = true;
+                global_path_ = global_path = {};
+                global_size_ = global_size = {};
+                continue;
             }
             auto const header = tar_header(block);
             if (!header.checksum_holds()) throw error(damage::bad_header, at, {}, "the header's checksum does not hold");
@@ -108,25 +126,27 @@ private:
                 at += tar_block + tar_padded(*size);
                 continue;
             }
-            fill(m, header, *size, at, first, more, global_path, global_size);
+            fill(m, header, *size, at, more, global_path, global_size);
             at_ = m.cut ? source_->size() : m.data + (has_data(m.type) ? tar_padded(m.size) : 0);
             global_path_ = std::move(global_path);
             global_size_ = global_size;
+            m.border = std::exchange(border_, false);
             return true;
         }
     }
 
-    void fill(tar_member& m, tar_header const& header, std::uint64_t size, std::uint64_t at, std::uint64_t first, overrides& more,
+    void fill(tar_member& m, tar_header const& header, std::uint64_t size, std::uint64_t at, overrides& more,
               std::optional<std::string> const& global_path, std::optional<std::uint64_t> global_size) {
         m.type = header.type() == '\0' || header.type() == '7' ? '0' : header.type();
-        m.header = first;
+        m.header = at_;
         m.data = at + tar_block;
         if (more.pax_path) m.name = std::move(*more.pax_path);
         else if (global_path && !more.drop_global_path) m.name = *global_path;
         else if (more.gnu_path) m.name = std::move(*more.gnu_path);
         else header.name(m.name);
         m.size = more.pax_size ? *more.pax_size : global_size && !more.drop_global_size ? *global_size : size;
-        if (m.type == '0' && header.v7() && m.name.ends_with('/')) m.type = '5';
+        if (m.type == '0' && m.name.ends_with('/') && (m.size == 0 || header.v7())) m.type = '5';
+        if (more.sparse) throw unsupported(at, more.sparse_name ? *more.sparse_name : m.name, message("is part of a sparse file (", *more.sparse, ")"));
         if (m.type == 'S') throw unsupported(at, m.name, "is a sparse file");
         if (m.type == 'M') throw unsupported(at, m.name, "continues from another volume");
         if (m.type == '1' && m.size > 0) throw unsupported(at, m.name, "is a hard link with data; whether blocks follow is ambiguous");
@@ -139,16 +159,12 @@ private:
         if (left < tar_block) {
             if (in_chain) throw error(damage::truncated, at, {}, "the file ends after an extension header");
             if (left != 0) throw error(damage::truncated, at, {}, message("the file ends inside a header, ", left, " of 512 bytes are there"));
-            if (allow_missing_end_) return finish();
-            throw error(damage::missing_end, at, {}, "the file ends without the end marker (two zero blocks)");
+            return finish_without_marker(at, "the file ends without the end marker (two zero blocks)");
         }
         auto const block = source_->peek(at, tar_block);
         if (!tar_header(block).zero()) return block;
         if (in_chain) throw error(damage::bad_header, at, {}, "an extension header is followed by no member");
-        if (left < 2 * tar_block) {
-            if (allow_missing_end_) return finish();
-            throw error(damage::missing_end, at, {}, "the file ends inside the end marker, which is two zero blocks");
-        }
+        if (left < 2 * tar_block) return finish_without_marker(at, "the file ends inside the end marker, which is two zero blocks");
         if (!tar_header(source_->peek(at + tar_block, tar_block)).zero())
             throw error(damage::bad_end, at, {}, "one zero block with more behind it; the end marker is two of them");
         return finish();
@@ -156,6 +172,32 @@ private:
     std::span<std::byte const> finish() {
         source_->verify();
         return {};
+    }
+    std::span<std::byte const> finish_without_marker(std::uint64_t at, std::string const& text) {
+        leave_out(left_out::kind::missing_end, at, {}, text);
+        return finish();
+    }
+    /// Where the next archive begins behind the end marker at `at`; nothing: zeros to the end of the file, or what is left out.
+    std::optional<std::uint64_t> behind_end(std::uint64_t at) {
+        constexpr std::uint64_t piece = 64 << 10;
+        auto const size = source_->size();
+        for (at = (std::min)(at + 2 * tar_block, size); at < size;) {
+            auto const bytes = source_->peek(at, static_cast<std::size_t>((std::min)(size - at, piece)));
+            auto const used = std::find_if(bytes.begin(), bytes.end(), [](std::byte b) { return b != std::byte{}; });
+            if (used == bytes.end()) {
+                at += bytes.size();
+                continue;
+            }
+            at += static_cast<std::uint64_t>(used - bytes.begin()) / tar_block * tar_block;
+            bool const archive = size - at >= tar_block && tar_header(source_->peek(at, tar_block)).checksum_holds();
+            if (archive && (allow_.joined || !allow_.trailing)) {
+                leave_out(left_out::kind::joined, at, {}, "another archive begins behind the end marker");
+                return at;
+            }
+            leave_out(left_out::kind::trailing, at, {}, message("not only zeros lie behind the end marker, but ", number_of(size - at, "byte"), archive ? " of another archive" : " of something else"));
+            break;
+        }
+        return std::nullopt;
     }
 
     void extension(char type, std::uint64_t at, std::uint64_t size, overrides& more, std::optional<std::string>& global_path,
@@ -172,8 +214,10 @@ private:
             return;
         }
         pax_records(text, at, [&](std::string_view key, std::string_view value) {
-            if (key.starts_with("GNU.sparse.")) throw unsupported(at, value, message("is part of a sparse file (", key, ")"));
-            if (key == "path") {
+            if (key.starts_with("GNU.sparse.")) {
+                if (!more.sparse) more.sparse = key;
+                if (key == "GNU.sparse.name") more.sparse_name = value;
+            } else if (key == "path") {
                 if (value.find('\0') != value.npos) throw error(damage::bad_header, at, {}, "a pax path that contains NUL");
                 auto& path = type == 'g' ? global_path : more.pax_path;
                 if (value.empty()) path.reset();
@@ -222,6 +266,8 @@ private:
         auto const text = std::string_view(reinterpret_cast<char const*>(bytes.data()), bytes.size());
         auto const kinds = std::array<std::pair<std::string_view, std::string_view>, 4>{
             {{"\x1f\x8b", "gzip"}, {"BZh", "bzip2"}, {std::string_view("\xfd" "7zXZ\0", 6), "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}}};
+        if (text.size() >= 4 && text[0] >= '\x50' && text[0] <= '\x5f' && text.substr(1, 3) == "\x2a\x4d\x18")
+            throw error(damage::compressed, 0, {}, "the shard is compressed with zstd or lz4 (it begins with a frame to skip), and this reader takes plain tar only");
         for (auto const& [magic, name] : kinds)
             if (text.starts_with(magic)) throw error(damage::compressed, 0, {}, message("the shard is compressed with ", name, ", and this reader takes plain tar only"));
     }
@@ -235,7 +281,7 @@ private:
             case damage::truncated:
             case damage::missing_end: return "the shard is incomplete: copy or download it again";
             case damage::compressed: return "unpack it first (gzip -d, xz -d, zstd -d): plain shards can be read from any sample on";
-            case damage::unsupported: return "write the shard again without --sparse, --multi-volume and hard links";
+            case damage::unsupported: return "write the shard again without --sparse and --multi-volume";
             case damage::duplicate_field: return "each file of a sample needs its own extension, compared in lower case";
             case damage::reserved_field: return "extensions that start with two underscores are reserved; rename the member";
             case damage::returning_key: return "files of one sample must follow each other; sort the shard by name";
@@ -245,8 +291,10 @@ private:
     }
 
     std::shared_ptr<io::byte_source> source_;
-    bool allow_missing_end_;
+    tar_allow allow_;
+    std::function<void(left_out const&)> told_;
     bool ended_ = false, saw_global_ = false;
+    bool border_ = false;  // an end marker was passed since the last member
     std::uint64_t at_;
     std::optional<std::string> global_path_{};
     std::optional<std::uint64_t> global_size_{};

@@ -8,10 +8,11 @@ namespace penstock::detail {
 
 struct tar_name {
     enum class use {
-        field,     ///< key and extension are set
-        meta,      ///< "__name__" or a path that starts with such a directory
-        hidden,    ///< the base name starts with a dot, as archivers on Macs add them
-        no_match,  ///< no dot in the base name
+        field,      ///< key and extension are set
+        meta,       ///< "__name__" or a path that starts with such a directory
+        companion,  ///< "._name" or ".DS_Store": what archivers on Macs add to files
+        hidden,     ///< the base name starts with a dot for another reason
+        no_match,   ///< no dot in the base name
     };
     use kind = use::no_match;
     std::string_view key{};        ///< everything before the first dot of the base name, directories included
@@ -25,7 +26,9 @@ struct tar_name {
         }
         auto const slash = name.rfind('/');
         auto const base = slash == name.npos ? 0 : slash + 1;
-        if (base < name.size() && name[base] == '.') return {use::hidden};
+        auto const last = name.substr(base);
+        if (last.starts_with("._") || last == ".DS_Store") return {use::companion};
+        if (last.starts_with('.')) return {use::hidden};
         auto const dot = name.find('.', base);
         if (dot == name.npos) return {};
         return {use::field, name.substr(0, dot), name.substr(dot + 1)};

@@ -5,7 +5,8 @@
 #include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
 #include <penstock/formats/shard_block.hpp>      // defines: shard_block, shard_index
 #include <penstock/formats/shard_counts.hpp>     // defines: scan_shards, counting_turn, index_set, refuse_shard, header_scan_cost
-#include <penstock/formats/shard_progress.hpp>   // defines: progress_meter, progress_sink
+#include <penstock/formats/shard_progress.hpp>   // defines: progress_meter, progress_sink, note_sink
+#include <penstock/formats/tar_allow.hpp>        // defines: tar_allow, left_out_log
 #include <penstock/formats/tar_marks.hpp>        // defines: mark_samples, check_sample
 #include <penstock/sources/shard_plan.hpp>       // defines: shard_plan
 
@@ -59,7 +60,7 @@ private:
         auto const [begin, end] = held_ ? std::pair(held_->offset(i), held_->offset(i + 1)) : shard_block::look(*block_, i);
         if (begin >= end || end > bytes_->size()) mismatch({}, begin, message("its block says that sample ", i, " of the shard lies at bytes ", begin, " to ", end, " of ", bytes_->size()));
         begin_ = begin;
-        walker_.jump(i, begin, end);
+        walker_.jump(i, i == 0 ? 0 : begin, end);  // what lies before the first sample is seen with it
         return end;
     }
     void compare(std::uint64_t i, std::uint64_t end, bool there) const {
@@ -81,7 +82,8 @@ private:
 struct tar_places_options {
     io::opener io = {};
     bool local = true;  ///< names are paths of this machine
-    bool allow_missing_end = false;
+    tar_allow allow = {};
+    note_sink notes = {};
     bool write_index = true;
     bool verify = false;
     int threads = 4;
@@ -95,7 +97,9 @@ public:
     using value_type = penstock::fields;
     static constexpr char const* stage = "indexed";
 
-    explicit tar_places(tar_places_options o) : o_(std::move(o)) {}
+    explicit tar_places(tar_places_options o) : o_(std::move(o)), log_(std::make_shared<left_out_log>(stage, o_.notes)) {}
+
+    std::string note() const { return log_->note(); }
 
     /// `plan` with the counts of the blocks, once every shard has one. config_error where that cannot be.
     shard_plan place(shard_plan const& plan) {
@@ -138,7 +142,7 @@ public:
             }
             return nullptr;
         };
-        return std::make_shared<tar_at_random>(bytes, block, std::move(find), tar_options{.allow_missing_end = o_.allow_missing_end});
+        return std::make_shared<tar_at_random>(bytes, block, std::move(find), walking());
     }
     std::string const& key(penstock::fields const& f) const { return f.key(); }
     std::uint64_t bytes(penstock::fields const& f) const {
@@ -150,6 +154,9 @@ public:
 private:
     static constexpr auto unknown = ~std::uint64_t{0};
 
+    tar_options walking() const {
+        return {.allow = o_.allow, .told = [log = log_](left_out const& one) { log->add(one); }};
+    }
     static bool far(std::string const& path) { return path.find("://") != path.npos; }
     bool here(std::string const& path) const { return o_.local && !far(path); }
     [[noreturn]] static void refuse(std::string const& path, std::string const& why) {
@@ -208,12 +215,12 @@ private:
                 auto const bytes = o_.io(path);
                 auto marks = shard_index::entry{0, bytes->size(), 0};
                 if (auto const now = here(path) ? shard_index::stat_of(path) : std::nullopt) marks = *now;  // before the scan: a change during it shows later
-                auto const found = mark_samples(bytes, false, {.allow_missing_end = o_.allow_missing_end});
+                auto const found = mark_samples(bytes, false, walking());
                 counts[missing[k]] = marks.samples = found.samples;
                 auto block = shard_block::parse(blob::own(found.block.bytes(marks, found.end)), shard_block::path_of(path));
                 require(path, block.seekable(), false);
                 bool written = false;
-                if (remember && here(path)) {
+                if (remember && here(path) && !found.needs_leave) {
                     try {
                         found.block.write(path, marks, found.end);
                         written = true;
@@ -235,6 +242,7 @@ private:
     }
 
     tar_places_options o_;
+    std::shared_ptr<left_out_log> log_;
     std::unordered_map<std::string, std::shared_ptr<shard_block const>> kept_{};
     // Checksum of the heading of each block that was compared with its checksum as a whole: that is done once, not when its shard is opened again.
     std::shared_ptr<std::unordered_map<std::string, std::uint32_t>> whole_ = std::make_shared<std::unordered_map<std::string, std::uint32_t>>();

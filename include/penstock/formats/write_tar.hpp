@@ -99,7 +99,7 @@ public:
         lock_.emplace(pattern_.directory + ".penstock-writing", "write_tar");
         auto const old = pattern_.present();
         if (!old.empty() && options_.existing == existing_shards::refuse)
-            throw stage_error("write_tar", fault::io, place{pattern_.directory + old.front(), {}, {}, {}}, message("the pattern has ", old.size(), " shards already"),
+            throw stage_error("write_tar", fault::io, place{pattern_.directory + old.front(), {}, {}, {}}, message("the pattern has ", number_of(old.size(), "shard"), " already"),
                               "write elsewhere, or replace them with {.existing = existing_shards::replace}");
         auto index = shard_index::read(pattern_.directory);
         auto listed = false;
@@ -156,7 +156,7 @@ private:
         std::uint64_t sum = 0;
         for (auto n : options_.sizes) sum += n;
         throw stage_error("write_tar", fault::content, place{pattern_.path(result_.shards.size()), {}, {}, {}},
-                          message("sizes list ", sum, " samples in ", options_.sizes.size(), " shards, the stream ", what, " ", had), "make sizes add up to the length of the stream");
+                          message("sizes list ", number_of(sum, "sample"), " in ", number_of(options_.sizes.size(), "shard"), ", the stream ", what, " ", had), "make sizes add up to the length of the stream");
     }
 
     shard_pattern pattern_;
@@ -208,7 +208,7 @@ inline std::optional<written_shards> complete_shards(std::string const& pattern,
     std::uint64_t listed = 0;
     index.each([&](std::string_view name, shard_index::entry const&) { listed += parts.covers(name) ? 1 : 0; });
     if (listed == 0) return no(message("no shard of ", pattern, " is in ", shard_index::path_in(parts.directory)));
-    if (auto const there = parts.present(); there.size() != listed) return no(message(there.size(), " shards of ", pattern, " exist, ", listed, " are in the index"));
+    if (auto const there = parts.present(); there.size() != listed) return no(message(number_of(there.size(), "shard"), " of ", pattern, there.size() == 1 ? " exists, " : " exist, ", listed, listed == 1 ? " is" : " are", " in the index"));
     for (std::uint64_t i = 0; i < listed; ++i) {
         auto const known = index.look(parts.path(i));
         if (!known.samples) return no(known.reason);
@@ -217,7 +217,7 @@ inline std::optional<written_shards> complete_shards(std::string const& pattern,
         result.samples += e.samples;
         result.bytes += e.bytes;
     }
-    if (samples && *samples != result.samples) return no(message(pattern, " has ", result.samples, " samples, ", *samples, " are wanted"));
+    if (samples && *samples != result.samples) return no(message(pattern, " has ", number_of(result.samples, "sample"), ", ", *samples, *samples == 1 ? " is wanted" : " are wanted"));
     return result;
 }
 

@@ -149,7 +149,7 @@ public:
         stop_ = std::make_unique<detail::stopper<shard_type>>(std::move(token));
     }
     void stats(stats_report& r) const {
-        auto own = stage_stats{.name = Format::stage, .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0};
+        auto own = stage_stats{.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0};
         if (exact_) {
             stats_report later;
             exact_->stats(later);
@@ -205,7 +205,7 @@ private:
         if (stop_) stop_->watch(shard);
         shard_ = std::move(shard);
         if (auto const n = shard_->skip(sample_); n != sample_)
-            throw stage_error(Format::stage, fault::content, {}, message("index_mismatch: ", sample_, " samples were read of it before, the shard ends after ", n), "the shard changed since: restore it");
+            throw stage_error(Format::stage, fault::content, {}, message("index_mismatch: ", number_of(sample_, "sample"), sample_ == 1 ? " was" : " were", " read of it before, the shard ends after ", n), "the shard changed since: restore it");
     }
     void next_shard() {
         close();

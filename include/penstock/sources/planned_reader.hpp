@@ -118,7 +118,7 @@ public:
         stop_ = std::make_unique<detail::stopper<shard_type>>(std::move(token));
     }
     void stats(stats_report& r) const {
-        r.push_back({.name = Format::stage, .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0});
+        r.push_back({.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0});
     }
 
     shard_plan const& plan() const { return line_.plan(); }
@@ -183,11 +183,11 @@ private:
     }
 
     stage_error short_shard() const {
-        return stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", plan().count(run_.shard), " samples, the shard ends after ", shard_->index()), mismatch_hint);
+        return stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", number_of(plan().count(run_.shard), "sample"), ", the shard ends after ", shard_->index()), mismatch_hint);
     }
     void check_end() {
         if (number_ + 1 == plan().count(run_.shard) && shard_->discard())
-            throw stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", plan().count(run_.shard), " samples, the shard has more"), mismatch_hint);
+            throw stage_error(Format::stage, fault::content, {}, message("index_mismatch: the plan says ", number_of(plan().count(run_.shard), "sample"), ", the shard has more"), mismatch_hint);
     }
     static constexpr char const* mismatch_hint = "the shard changed after it was counted, or the counts are wrong: count again";
 

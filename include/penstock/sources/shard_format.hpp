@@ -49,6 +49,13 @@ struct lost_samples : stage_error {
 
 namespace detail {
 
+/// What a format has to say of its shards so far, for stats; most say nothing.
+template <class F>
+std::string note_of(F const& format) {
+    if constexpr (requires { format.note(); }) return format.note();
+    else return {};
+}
+
 /// Cancels the shard that is open when a stop is requested. The lock orders that against opening and closing; shards are shared, so
 /// one that is being cancelled outlives its closing.
 template <class Shard>

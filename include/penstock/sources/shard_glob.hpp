@@ -117,6 +117,13 @@ inline std::vector<std::string> glob_files(std::string const& pattern, std::stri
     return out;
 }
 
+/// In any case of its letters, as some archivers write it.
+inline bool ends_in_tar(std::string_view name) {
+    constexpr std::string_view ending = ".tar";
+    auto const last = name.substr(name.size() - (std::min)(name.size(), ending.size()));
+    return std::equal(last.begin(), last.end(), ending.begin(), ending.end(), [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b); });
+}
+
 /// The .tar files in `directory`, sorted by their bytes; config_error when there is none.
 inline std::vector<std::string> directory_files(std::string directory, std::string_view whole) {
     if (!directory.ends_with('/')) directory += '/';
@@ -126,7 +133,7 @@ inline std::vector<std::string> directory_files(std::string directory, std::stri
     auto failed = std::error_code{}, ignored = std::error_code{};
     std::size_t others = 0;
     auto names = list_directory(directory, failed, [&](std::string const& name, std::filesystem::directory_entry const& e) {
-        bool const shard = name.ends_with(".tar") && !name.starts_with('.') && e.is_regular_file(ignored);
+        bool const shard = ends_in_tar(name) && !name.starts_with('.') && e.is_regular_file(ignored);
         others += shard ? 0 : 1;
         return shard;
     });

@@ -103,11 +103,20 @@ def main(directory):
 
     # nothing wrong, much to look at
     data_set(root / "odd", [50, 50, 50, 4])
-    shard(root / "odd/train-004.tar", samples(0, 30) + [("x/._00001.jpg", b"mac"), ("readme", b"text"), ("00990.cls", b""), ("00991.jpg", None), ("00992.png", b"p")])
+    shard(root / "odd/train-004.tar", samples(0, 30) + [("x/._00001.jpg", b"mac"), ("__meta__", b"about"), ("00990.cls", b""), ("00992.png", b"p")])
     shard(root / "odd/train-005.tar", [])
     case("doctor_odd", 0, "doctor", "odd", "--world", "2", "--batch", "8")
     data_set(root / "nothing", [0])
-    case("doctor_nothing", 0, "doctor", "nothing/")
+    case("doctor_nothing", 1, "doctor", "nothing/")
+
+    # what no sample gets, counts that are wrong, checksums that are not there
+    data_set(root / "refused", [5, 5, 5, 5])
+    shard(root / "refused/train-000.tar", samples(0, 3) + [("readme", b"text"), ("00991.jpg", None), ("00992.jpg", None), (".00993.png", b"p")])
+    (root / "refused/train-001.tar").write_bytes((root / "refused/train-001.tar").read_bytes() + (root / "refused/train-002.tar").read_bytes())
+    (root / "refused/train-002.tar").write_bytes((root / "refused/train-002.tar").read_bytes() + b"more")
+    (root / "refused/sizes.json").write_text('{"train-000.tar": 3, "train-001.tar": 10, "train-002.tar": 5, "train-003.tar": 4}')
+    case("doctor_refused", 1, "doctor", "refused/train-{000..003}.tar", "--world", "2", "--batch", "4", "--verify")
+    case("index_refused", 1, "index", "build", "refused/train-{000..003}.tar")
 
     data_set(root / "indexed", [3, 0, 2])
     case("index_print_none", 1, "index", "print", "indexed")

@@ -39,7 +39,7 @@ Reads the headers of tar shards and says what a training run would meet.
   --batch N    samples per rank and step (default 32)
   --workers N  DataLoader workers per rank, for WebDataset's split (default 1)
   --plan       also say which shards each rank reads
-  --verify     also read every field and compare it with its checksum (penstock-index build --crc); a shard without is a problem
+  --verify     also compare every field with its checksum (penstock-index build --crc); a shard without any is a problem
   --threads N  shards that are read at the same time (default 4)
 
 Exit status: 0 nothing is wrong, 1 something is (damage, a file missing, what no sample gets, a wrong count), 2 the question was wrong.

@@ -97,7 +97,7 @@ def main(directory):
     (root / "broken/train-003.tar").write_bytes(data[:61440])
     (root / "broken/train-004.tar").write_bytes(b"")
     (root / "broken/train-005.tar").write_bytes(b"\x1f\x8b" + bytes(1000))
-    shard(root / "broken/train-006.tar", samples(900, 3) + [("00901.txt", b"again"), ("00950.cls", b"1"), ("00950.CLS", b"2"), ("00951.cls", b"1")])
+    shard(root / "broken/train-006.tar", samples(900, 3) + [("00950.cls", b"1"), ("00950.CLS", b"2"), ("00951.cls", b"1"), ("00901.txt", b"again")])
     os.remove(root / "broken/train-007.tar")
     case("doctor_broken", 1, "doctor", "broken/train-{000..007}.tar", "--world", "4", "--batch", "8")
 

@@ -578,7 +578,7 @@ TEST_CASE("indexed: shards of the writer, pax names, no end marker, a global hea
     t.add("a.txt", "1").add("PaxHeaders/x", record, 'x').add("short.txt", "2").add("c.txt", "3");
     auto const path = dir.write("s.tar", t.bytes);
     CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({path}) | ps::indexed(quiet())); }), "missing_end"));
-    auto p = ps::shard_list({path}) | ps::indexed({.shuffle = false, .allow = {.missing_end = true}, .progress = {}});
+    auto p = ps::shard_list({path}) | ps::indexed({.shuffle = false, .allow = {.missing_end = true}, .progress = {}, .notes = {}});
     std::string keys;
     while (auto s = p.next()) keys += s->key.substr(0, 2) + std::string(s->value.text("txt"));
     CHECK(keys == "a1nn2c3");

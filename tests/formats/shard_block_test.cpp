@@ -246,7 +246,7 @@ TEST_CASE("read_tar: a part of a shard is reached by its block without reading w
         CHECK(n == 500);
 
         auto read = std::make_shared<test::faulty_source>(shard(2000, global), path);
-        auto format = ps::detail::tar_format{[&](std::string const& name) -> std::shared_ptr<ps::io::byte_source> { return name == path ? read : ps::io::open_file(name); }, true, false, false};
+        auto format = ps::detail::tar_format{.io = [&](std::string const& name) -> std::shared_ptr<ps::io::byte_source> { return name == path ? read : ps::io::open_file(name); }};
         auto const open = format.open(path, 2000);
         CHECK(open->skip(1900) == 1900);
         CHECK(open->index() == 1900);

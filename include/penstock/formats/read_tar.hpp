@@ -104,7 +104,7 @@ struct tar_format {
     bool local = true;
     bool verify = false;
     tar_allow allow = {};
-    std::shared_ptr<left_out_log> log = {};
+    std::shared_ptr<left_out_log> log = std::make_shared<left_out_log>("read_tar", note_sink{});
 
     std::shared_ptr<tar_shard> open(std::string const& path, std::uint64_t samples) const {
         auto bytes = io(path);
@@ -126,7 +126,7 @@ struct tar_format {
     }
     /// How a shard of `size` bytes is walked.
     tar_options walking(std::string const& path, std::uint64_t size) const {
-        return {.allow = allow, .told = [to = log](left_out const& one) { to->add(one); }, .block = longer_block(path, io, local, size)};
+        return {.allow = allow, .told = [log_of_all = log](left_out const& one) { log_of_all->add(one); }, .block = longer_block(path, io, local, size)};
     }
     /// For a shard that turns out to be cut: its block from when it was whole.
     static std::function<std::shared_ptr<shard_block const>()> longer_block(std::string const& path, io::opener const& open, bool here, std::uint64_t size) {
@@ -182,7 +182,8 @@ inline void require_blocks(shard_plan const& plan) {
 
 }  // namespace detail
 
-/// The samples of tar shards: files that follow each other and share a key are one sample. Yields `sample`, that is keyed<fields>.
+/// The samples of tar shards: files that follow each other and share a key are one sample. Yields `sample`, that is keyed<fields>. What no sample
+/// gets is damage, or allowed, see tar_allow; directories, labels, names of the form __x__ and what Macs add (._x, .DS_Store) are passed over.
 ///
 /// Order    the plan's line: shards in the order of the pass, samples as they lie in the shard
 /// Buffers  one sample; one shard is open

@@ -10,7 +10,7 @@
 
 namespace image = penstock::image;
 using image::geometry;
-using image::window;
+using image::box;
 using penstock::random_stream;
 
 TEST_CASE("augment: golden windows and flips, the same on every machine", "[unit][augment]") {
@@ -19,14 +19,14 @@ TEST_CASE("augment: golden windows and flips, the same on every machine", "[unit
     auto got = std::vector<std::array<std::int64_t, 3>>();
     for (std::uint64_t id : {0u, 1u, 2u, 59999u}) {
         auto const g = keys(crop, 0.5, {28, 28, 1}, 3, id);
-        got.push_back({g.part.top, g.part.left, g.mirrored});
+        got.push_back({g.box.top, g.box.left, g.mirrored});
     }
     CHECK(got == std::vector<std::array<std::int64_t, 3>>{{4, 3, 1}, {-2, 2, 0}, {4, -3, 1}, {0, -3, 1}});  // by an independent program
 }
 
 TEST_CASE("augment: the middle, rounded as torchvision rounds it", "[unit][augment]") {
     auto random = random_stream(0, 0, 0);
-    auto const top = [&](std::uint32_t have, std::int64_t want) { return image::center_crop(want, 5)({have, 5, 3}, random).part.top; };
+    auto const top = [&](std::uint32_t have, std::int64_t want) { return image::center_crop(want, 5)({have, 5, 3}, random).box.top; };
     CHECK(top(10, 10) == 0);
     CHECK(top(10, 4) == 3);
     CHECK(top(11, 10) == 0);  // round(0.5) to even
@@ -35,7 +35,7 @@ TEST_CASE("augment: the middle, rounded as torchvision rounds it", "[unit][augme
     CHECK(top(17, 10) == 4);  // round(3.5)
     CHECK(top(7, 10) == -1);  // 3 // 2 rows of zeros above
     CHECK(top(6, 10) == -2);
-    CHECK(image::center_crop(3, 4)({9, 8, 1}, random) == window{3, 2, 3, 4});
+    CHECK(image::center_crop(3, 4)({9, 8, 1}, random) == box{3, 2, 3, 4});
 }
 
 TEST_CASE("augment: random crops are uniform over all places, flips are fair, and they do not know of each other", "[unit][augment]") {
@@ -47,7 +47,7 @@ TEST_CASE("augment: random crops are uniform over all places, flips are fair, an
     int mirrored = 0, quarter = 0;
     for (std::uint64_t id = 0; id != n; ++id) {
         auto const g = keys(crop, 0.5, {28, 28, 1}, 0, id);
-        auto const w = g.part;
+        auto const w = g.box;
         REQUIRE((w.top >= -4 && w.top <= 4 && w.left >= -4 && w.left <= 4 && w.height == 28 && w.width == 28));
         auto const at = static_cast<std::size_t>((w.top + 4) * 9 + w.left + 4);
         ++places[at];
@@ -94,16 +94,16 @@ TEST_CASE("augment: probabilities 0 and 1", "[unit][augment]") {
 
 TEST_CASE("augment: a user's function places crops", "[unit][augment]") {
     auto random = random_stream(0, 0, 0);
-    auto const corner = image::crop([size = 3u](image::shape of, random_stream&) { return window{of.height - 3, 0, size, size}; });
-    CHECK(corner({10, 20, 3}, random) == window{7, 0, 3, 3});
-    CHECK(image::crop()({10, 20, 3}, random) == window{0, 0, 10, 20});
+    auto const corner = image::crop([size = 3u](image::shape of, random_stream&) { return box{of.height - 3, 0, size, size}; });
+    CHECK(corner({10, 20, 3}, random) == box{7, 0, 3, 3});
+    CHECK(image::crop()({10, 20, 3}, random) == box{0, 0, 10, 20});
     CHECK(image::crop(image::no_crop{})({10, 20, 3}, random) == image::crop()({10, 20, 3}, random));
     static_assert(!std::is_constructible_v<image::crop, int>);
 }
 
 TEST_CASE("augment: a policy may ask for a size and a mirror, and a flip turns it once more", "[unit][augment]") {
     auto const half = image::crop([](image::shape of, random_stream&) {
-        auto g = geometry(window{0, 0, of.height, of.width}, true);
+        auto g = geometry(box{0, 0, of.height, of.width}, true);
         g.height /= 2;
         return g;
     });
@@ -136,5 +136,5 @@ TEST_CASE("augment: impossible crops are named", "[unit][augment]") {
     } catch (image::detail::undecodable const& e) {
         CHECK(e.cause == "random_crop(28, 28): must fit into the picture, got 25x40 with padding 1");
     }
-    CHECK(image::random_crop(28, 28, {.padding = 1})({26, 26, 1}, random) == window{-1, -1, 28, 28});
+    CHECK(image::random_crop(28, 28, {.padding = 1})({26, 26, 1}, random) == box{-1, -1, 28, 28});
 }

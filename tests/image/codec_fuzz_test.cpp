@@ -77,7 +77,7 @@ pixels photo() {
 
 std::vector<std::string> whole_files() {
     auto const large = photo();
-    auto const cut = [&](std::int64_t top, std::uint32_t height, std::uint32_t width) { return image::crop_flip(large, image::window{top, 3 * top, height, width}); };
+    auto const cut = [&](std::int64_t top, std::uint32_t height, std::uint32_t width) { return image::crop_flip(large, image::box{top, 3 * top, height, width}); };
     auto const gray = image::pixels(test::scene(24, 40, 1));
     auto out = std::vector<std::string>();
     for (int quality : {20, 75, 95})

@@ -94,7 +94,7 @@ TEST_CASE("codec: a part of a picture goes where it is wanted", "[unit][codec]")
     image::codec codec;
     auto const picture = test::scene(12, 10, 3);
     auto const file = image::encode_png(picture);
-    for (auto const& g : {image::geometry(picture.shape()), image::geometry(image::window{0, 0, 12, 10}, true), image::geometry(image::window{-2, 3, 9, 20})}) {
+    for (auto const& g : {image::geometry(picture.shape()), image::geometry(image::box{0, 0, 12, 10}, true), image::geometry(image::box{-2, 3, 9, 20})}) {
         auto const right = image::crop_flip(picture, g);
         auto const stride = right.stride() + 4;
         auto wide = std::vector<std::uint8_t>(stride * g.height, 55), wanted = wide;

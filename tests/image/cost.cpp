@@ -46,7 +46,7 @@ int main() {
     row("draw crop and flip", cost(100000, [&](int i) {
             auto const id = static_cast<std::uint64_t>(i);
             auto const g = keys(crop, 0.5, small.shape(), 0, id);
-            sum += static_cast<std::uint64_t>(g.part.top) + g.mirrored;
+            sum += static_cast<std::uint64_t>(g.box.top) + g.mirrored;
         }));
     row("crop and flip 28x28 gray", cost(20000, [&](int i) { sum += image::crop_flip(small, {{i % 9 - 4, i % 7 - 3, 28, 28}, i % 2 == 1}).size(); }));
     row("crop and flip 500x375 RGB to 224x224", cost(500, [&](int i) { sum += image::crop_flip(large, {{i % 100, i % 200, 224, 224}, i % 2 == 1}).size(); }));

@@ -277,7 +277,7 @@ TEST_CASE("decode: cut files, missing fields, small pictures and wild windows na
     CHECK(named(small));
     CHECK(small.find("got 20x20 with padding 2") != small.npos);
     CHECK(named(with(jpeg, {.max_pixels = 10})));
-    auto const wild = [](std::int64_t top, std::uint32_t height) { return image::decode_options{.crop = [=](image::shape, ps::random_stream&) { return image::window{top, 0, height, 4}; }}; };
+    auto const wild = [](std::int64_t top, std::uint32_t height) { return image::decode_options{.crop = [=](image::shape, ps::random_stream&) { return image::box{top, 0, height, 4}; }}; };
     CHECK(named(with(jpeg, wild(0, 0))));
     CHECK(named(with(jpeg, wild(0, 0x40000000))));
     CHECK(named(with(jpeg, wild(std::numeric_limits<std::int64_t>::min(), 4))));
@@ -288,7 +288,7 @@ TEST_CASE("decode: cut files, missing fields, small pictures and wild windows na
         return g;
     }});
     CHECK(named(scaled));
-    CHECK(scaled.find("as large as its part of the picture, 20x20, got 20x7") != scaled.npos);
+    CHECK(scaled.find("as large as its box in the picture, 20x20, got 20x7") != scaled.npos);
 }
 
 TEST_CASE("decode: whatever fails keeps the positions of its sample and is counted", "[unit][decode]") {
@@ -314,7 +314,7 @@ TEST_CASE("decode: whatever fails keeps the positions of its sample and is count
     auto const jpeg = test::jpeg_file{.picture = test::scene(20, 20, 3)}.bytes();
     CHECK(failing("?", "jpg", {}, ps::fault::content).find("neither PNG nor JPEG") != std::string::npos);
     CHECK(failing(jpeg, "webp", {}, ps::fault::content).find("no field 'webp'; it has: jpg") != std::string::npos);
-    auto const faulty = [](image::shape, ps::random_stream&) -> image::window { throw std::runtime_error("no box for it"); };
+    auto const faulty = [](image::shape, ps::random_stream&) -> image::box { throw std::runtime_error("no box for it"); };
     CHECK(failing(jpeg, "jpg", faulty, ps::fault::user).find("no box for it") != std::string::npos);
 }
 

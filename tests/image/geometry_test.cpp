@@ -14,11 +14,11 @@ namespace image = penstock::image;
 namespace test = penstock::test;
 using image::geometry;
 using image::pixels;
-using image::window;
+using image::box;
 
 namespace {
 
-pixels by_the_book(pixels const& p, window w, bool flip) {
+pixels by_the_book(pixels const& p, box w, bool flip) {
     auto out = pixels(w.height, w.width, p.channels());
     for (std::uint32_t y = 0; y != w.height; ++y)
         for (std::uint32_t x = 0; x != w.width; ++x)
@@ -37,7 +37,7 @@ TEST_CASE("geometry: crop and flip in one copy equal the definition, and write n
     for (std::uint32_t channels = 1; channels != 5; ++channels) {
         auto const picture = test::scene(9, 11, channels);
         for (int i = 0; i != 300; ++i) {
-            auto const w = window{std::int64_t{random.below(30)} - 15, std::int64_t{random.below(36)} - 18, 1 + random.below(20), 1 + random.below(20)};
+            auto const w = box{std::int64_t{random.below(30)} - 15, std::int64_t{random.below(36)} - 18, 1 + random.below(20), 1 + random.below(20)};
             for (bool flip : {false, true}) {
                 INFO(w.top << " " << w.left << " " << w.height << "x" << w.width << " flip " << flip << " channels " << channels);
                 auto const right = by_the_book(picture, w, flip);
@@ -53,13 +53,13 @@ TEST_CASE("geometry: crop and flip in one copy equal the definition, and write n
     }
 }
 
-TEST_CASE("geometry: a window is taken as it is", "[unit][geometry]") {
-    auto const g = geometry(window{1, 2, 3, 4});
+TEST_CASE("geometry: a box is taken as it is", "[unit][geometry]") {
+    auto const g = geometry(box{1, 2, 3, 4});
     CHECK(g.height == 3);
     CHECK(g.width == 4);
     CHECK_FALSE(g.mirrored);
     CHECK_FALSE(g.scales());
-    CHECK(geometry(image::shape{5, 6, 3}) == window{0, 0, 5, 6});
+    CHECK(geometry(image::shape{5, 6, 3}) == box{0, 0, 5, 6});
     auto scaled = g;
     scaled.width = 2;
     CHECK(scaled.scales());

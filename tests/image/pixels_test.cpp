@@ -1,7 +1,8 @@
 // Implements: tests of pixels.
 #include <penstock/image/pixels.hpp>
 
-#include <cstdlib>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -62,6 +63,19 @@ TEST_CASE("pixels: in somebody else's storage", "[unit][pixels]") {
     auto q = p;
     q.set(0, 0, 0, 8);
     CHECK(p.at(0, 0, 0) == 7);
+}
+
+TEST_CASE("pixels: alone in a lease they are written in place, and give it back", "[unit][pixels]") {
+    bool back = false;
+    auto const bytes = std::make_unique<std::byte[]>(4);
+    auto* const data = reinterpret_cast<std::uint8_t*>(bytes.get());
+    auto p = image::pixels(2, 2, 1, data, std::shared_ptr<std::byte>(bytes.get(), [&](std::byte*) { back = true; }));
+    p.set(1, 1, 0, 9);
+    CHECK(data[3] == 9);
+    CHECK(p.data() == data);
+    CHECK_FALSE(back);
+    p = {};
+    CHECK(back);
 }
 
 TEST_CASE("pixels: equal by shape and bytes", "[unit][pixels]") {

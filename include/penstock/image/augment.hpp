@@ -4,7 +4,7 @@
 #include <penstock/core/errors.hpp>          // defines: config_error, message
 #include <penstock/core/random.hpp>          // defines: random_stream, child_key
 #include <penstock/image/codec_options.hpp>  // defines: undecodable
-#include <penstock/image/geometry.hpp>       // defines: geometry, window
+#include <penstock/image/geometry.hpp>       // defines: geometry, box
 #include <penstock/image/pixels.hpp>         // defines: shape
 
 #include <concepts>
@@ -25,7 +25,7 @@ struct no_crop {
 struct center_crop_policy {
     std::uint32_t height, width;
 
-    geometry operator()(shape of, random_stream&) const { return window{middle(of.height, height), middle(of.width, width), height, width}; }
+    geometry operator()(shape of, random_stream&) const { return box{middle(of.height, height), middle(of.width, width), height, width}; }
 
 private:
     static std::int64_t middle(std::int64_t have, std::int64_t want) {
@@ -50,7 +50,7 @@ struct random_crop_policy {
         };
         auto const rows = spare(of.height, height), columns = spare(of.width, width);
         auto const top = std::int64_t{random.below(rows)} - padding;
-        return window{top, std::int64_t{random.below(columns)} - padding, height, width};
+        return box{top, std::int64_t{random.below(columns)} - padding, height, width};
     }
 };
 
@@ -76,7 +76,7 @@ inline center_crop_policy center_crop(std::int64_t height, std::int64_t width) {
 }
 
 /// Which part of a picture becomes the sample: a policy of this header, or any function of the user's from (shape, random_stream&) to a geometry or
-/// a window. All its randomness comes from the stream, which belongs to (seed, pass, sample).
+/// a box. All its randomness comes from the stream, which belongs to (seed, pass, sample).
 class crop {
 public:
     crop() = default;

@@ -3,7 +3,7 @@
 
 #include <penstock/core/blob.hpp>            // defines: blob
 #include <penstock/core/errors.hpp>          // defines: stage_error, place, fault, message
-#include <penstock/image/codec_options.hpp>  // defines: codec_options, channels, undecodable
+#include <penstock/image/codec_options.hpp>  // defines: codec_options, channels, undecodable, keep_small
 #include <penstock/image/decode_jpeg.hpp>    // defines: jpeg_decoder
 #include <penstock/image/decode_png.hpp>     // defines: png_decoder
 #include <penstock/image/geometry.hpp>       // defines: geometry, crop_flip
@@ -32,6 +32,7 @@ class codec {
 public:
     /// Reads the header; `bytes` must outlive the read().
     shape open(std::span<std::byte const> bytes, codec_options const& options) {
+        detail::keep_small(inflated_);
         if (starts_with(bytes, "\x1f\x8b")) {
             inflate_all(bytes);
             bytes = inflated_;
@@ -51,6 +52,7 @@ public:
         if (scratch_.size() < announced_.size()) scratch_ = std::vector<std::uint8_t>(announced_.size());
         read(scratch_.data(), announced_.stride());
         crop_flip(scratch_.data(), announced_, g, out, stride);
+        detail::keep_small(scratch_);
     }
 
     pixels decode(blob const& bytes, codec_options const& options = {}, place const& where = {}) try {

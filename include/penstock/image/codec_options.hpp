@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 
 namespace penstock::image {
 
@@ -33,6 +32,12 @@ struct undecodable {
 inline constexpr char damaged_hint[] = "the file is cut or damaged: write it anew";
 /// The same where it would help to allow it.
 inline constexpr char truncated_hint[] = "the file is cut or damaged: write it anew, or set .allow_truncated to take what is left";
+
+/// Lets go of memory that one huge picture needed and the next ones do not.
+template <class Vector>
+void keep_small(Vector& scratch) {
+    if (scratch.capacity() > std::size_t{1} << 26) scratch = {};
+}
 
 inline std::uint8_t luma(std::uint32_t r, std::uint32_t g, std::uint32_t b) {
     return static_cast<std::uint8_t>((19595 * r + 38470 * g + 7471 * b + 32768) >> 16);

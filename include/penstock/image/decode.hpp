@@ -26,6 +26,7 @@ namespace penstock::image {
 /// image() of an rvalue gives the pixels away; of an lvalue it refers to them, and a copy of them shares their bytes.
 class decoded {
 public:
+    decoded() = default;
     decoded(pixels picture, penstock::fields rest) : picture_(std::move(picture)), fields_(std::move(rest)) {}
 
     pixels const& image() const& { return picture_; }
@@ -47,7 +48,7 @@ private:
 
 struct decode_options {
     image::channels channels = image::channels::rgb;
-    /// no_crop, center_crop(h, w), random_crop(h, w, {.padding = 0}), or a function from (shape, random_stream&) to a geometry or a window
+    /// no_crop, center_crop(h, w), random_crop(h, w, {.padding = 0}), or a function from (shape, random_stream&) to a geometry or a box
     image::crop crop = no_crop{};
     double flip = 0;                                    ///< probability of mirroring left to right, 0 to 1
     std::uint64_t max_pixels = std::uint64_t{1} << 28;  ///< a picture of more is refused before anything is allocated for it
@@ -129,15 +130,15 @@ private:
 
     geometry checked(geometry const& g) const {
         constexpr auto reach = std::int64_t{1} << 31;
-        auto const& w = g.part;
+        auto const& w = g.box;
         if (w.height == 0 || w.width == 0 || std::uint64_t{w.height} * w.width > options_.max_pixels || w.top < -reach ||
             w.top > reach || w.left < -reach || w.left > reach)
             throw detail::undecodable{message("crop: must be 1 to ", options_.max_pixels, " pixels near the picture, got ", w.height, "x",
                                               w.width, " at row ", w.top, ", column ", w.left),
                                       "look at the function given as .crop"};
         if (g.scales())
-            throw detail::undecodable{message("crop: must be as large as its part of the picture, ", w.height, "x", w.width, ", got ", g.height, "x", g.width),
-                                      "pictures are not resized here: take a part of the size wanted"};
+            throw detail::undecodable{message("crop: must be as large as its box in the picture, ", w.height, "x", w.width, ", got ", g.height, "x", g.width),
+                                      "pictures are not resized here: take a box of the size wanted"};
         return g;
     }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/errors.hpp>          // defines: message
-#include <penstock/image/codec_options.hpp>  // defines: codec_options, channels, undecodable, luma
+#include <penstock/image/codec_options.hpp>  // defines: codec_options, channels, undecodable, keep_small, luma
 #include <penstock/image/pixels.hpp>         // defines: shape
 
 #include <spng.h>
@@ -60,14 +60,14 @@ public:
         if (!direct)
             for (std::uint32_t y = 0; y != head_.height; ++y) narrow(into + y * row, out + y * stride);
         context_.reset();
-        if (wide_.capacity() > scratch_limit) wide_ = {};
+        detail::keep_small(wide_);
     }
 
     /// Pictures taken in spite of damage.
     std::uint64_t warnings() const { return warnings_; }
 
 private:
-    static constexpr std::size_t chunk_limit = std::size_t{1} << 27, scratch_limit = std::size_t{1} << 26;
+    static constexpr std::size_t chunk_limit = std::size_t{1} << 27;
 
     struct plan {
         std::uint32_t channels;    // of the result

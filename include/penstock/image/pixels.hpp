@@ -30,10 +30,10 @@ public:
     pixels() = default;
     /// An owned picture whose bytes are not initialised.
     pixels(std::uint32_t height, std::uint32_t width, std::uint32_t channels)
-        : height_(height), width_(width), channels_(channels), owner_(std::make_shared_for_overwrite<std::uint8_t[]>(size())), data_(owner_.get()) {}
+        : height_(height), width_(width), channels_(channels), owner_(std::make_shared_for_overwrite<std::uint8_t[]>(size())), data_(static_cast<std::uint8_t*>(owner_.get())) {}
     explicit pixels(image::shape s) : pixels(s.height, s.width, s.channels) {}
     /// A picture in storage of somebody else, a slab for example; `owner` keeps the bytes alive and says, by being shared, that they are not ours alone.
-    pixels(std::uint32_t height, std::uint32_t width, std::uint32_t channels, std::uint8_t* data, std::shared_ptr<std::uint8_t[]> owner)
+    pixels(std::uint32_t height, std::uint32_t width, std::uint32_t channels, std::uint8_t* data, std::shared_ptr<void> owner)
         : height_(height), width_(width), channels_(channels), owner_(std::move(owner)), data_(data) {}
 
     pixels(pixels const&) = default;
@@ -97,7 +97,7 @@ private:
     }
 
     std::uint32_t height_ = 0, width_ = 0, channels_ = 0;
-    std::shared_ptr<std::uint8_t[]> owner_;
+    std::shared_ptr<void> owner_;
     std::uint8_t* data_ = nullptr;
 };
 

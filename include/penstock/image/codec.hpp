@@ -63,7 +63,7 @@ public:
         throw stage_error("image::decode", fault::content, where, e.cause, e.hint);
     }
 
-    /// Oddities that were tolerated so far.
+    /// Pictures that were decoded in spite of an oddity so far.
     std::uint64_t warnings() const { return png_.warnings() + (jpeg_ ? jpeg_->warnings() : 0); }
 
 private:

@@ -5,7 +5,7 @@
 #   PENSTOCK_NPROC=N   ranks (default 2)
 #   PENSTOCK_DATA=DIR  where the shards go (default data/fashion-mnist)
 #   PENSTOCK_IDX=DIR   where the data set lies (default: Debian's package dataset-fashion-mnist)
-# Safe to repeat: what is set up, built and converted is not done again.
+# Safe to repeat: what is set up, built and converted is not done again, and a run that is there is refused: --resume, or --checkpoint=FOLDER for another.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

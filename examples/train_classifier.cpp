@@ -17,7 +17,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <string>
 
 namespace ps = penstock;
@@ -39,18 +38,7 @@ struct settings {
     bool fp32 = false, quiet = false;
 };
 
-// A run from the beginning wants an empty folder: the one before becomes <folder>.old, and what was there goes.
-static void make_room(ps::dist::context& ctx, std::filesystem::path const& folder) {
-    if (ctx.rank() == 0 && std::filesystem::exists(folder)) {
-        auto const old = std::filesystem::path(folder.string() + ".old");
-        std::filesystem::remove_all(old);
-        std::filesystem::rename(folder, old);
-    }
-    ctx.barrier();
-}
-
 static void train_on(ps::dist::context& ctx, settings const& s) {
-    if (s.resume == "no") make_room(ctx, s.checkpoint);
     auto const pixels = ps::map([](auto&& sample) { return example{std::move(sample).image(), sample.integer("cls")}; });
     auto const device = ps::to_device(ctx, {.mean = {0.2860}, .std = {0.3530}, .layout = ps::tensor::layout::channels_last});
 
@@ -69,7 +57,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
         return train::loss_sum{at::cross_entropy_loss(model->forward(b.image).to(at::kFloat), b.label, {}, at::Reduction::Sum), b.weight()};
     };
     auto accuracy = [](auto& model, auto const& b) {
-        return std::array{train::metric{"accuracy", (model->forward(b.image).argmax(1) == b.label).sum(), b.weight()}};
+        return std::array{train::metric{"accuracy", (model->forward(b.image).argmax(1) == b.label).sum(), b.weight(), train::best::highest}};
     };
 
     auto report = std::move(data)
@@ -85,29 +73,30 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
 }
 
 int main(int argc, char** argv) {
-    return ps::dist::run(argc, argv, [](ps::dist::context& ctx, int count, char** arguments) {
-        settings s;
-        CLI::App app{"Trains a small convolutional network on Fashion-MNIST in WebDataset shards; --nproc=N starts N ranks."};
-        app.add_option("--data", s.data, "folder of the shards")->capture_default_str();
-        app.add_option("--epochs", s.epochs, "passes over the training set")->capture_default_str();
-        app.add_option("--batch", s.batch, "samples per rank and micro-batch")->check(CLI::PositiveNumber)->capture_default_str();
-        app.add_option("--accumulate", s.accumulate, "micro-batches per optimizer step")->check(CLI::PositiveNumber)->capture_default_str();
-        app.add_option("--window", s.window, "samples the shuffle mixes over")->capture_default_str();
-        app.add_option("--lr", s.lr, "highest learning rate")->capture_default_str();
-        app.add_option("--seed", s.seed, "of weights, order and augmentation")->capture_default_str();
-        app.add_option("--checkpoint", s.checkpoint, "folder of the checkpoints")->capture_default_str();
-        app.add_option("--save-every", s.save_every, "optimizer steps between checkpoints")->capture_default_str();
-        app.add_option("--csv", s.csv, "file for the metrics");
-        app.add_flag("--resume{yes}", s.resume, "go on from the newest complete checkpoint; --resume=ledger: with changed stages as well")->check(CLI::IsMember({"no", "yes", "ledger"}));
-        app.add_flag("--fp32", s.fp32, "no bfloat16, even where the processor has it");
-        app.add_flag("--quiet", s.quiet, "no progress");
-        try {
-            app.parse(count, arguments);
-        } catch (CLI::ParseError const& e) {
-            if (ctx.rank() == 0) app.exit(e);
-            if (e.get_exit_code() != 0) throw ps::config_error(ps::message("train_classifier: ", e.what(), "\n  HINT: --help lists the flags"));
-            return;
-        }
-        train_on(ctx, s);
-    });
+    settings s;
+    std::string of_the_launch;  // dist::run reads these itself; they are named here for --help and for what looks like a flag and is none
+    CLI::App app{"Trains a small convolutional network on Fashion-MNIST in WebDataset shards."};
+    app.add_option("--data", s.data, "folder of the shards")->capture_default_str();
+    app.add_option("--epochs", s.epochs, "passes over the training set")->capture_default_str();
+    app.add_option("--batch", s.batch, "samples per rank and micro-batch")->check(CLI::PositiveNumber)->capture_default_str();
+    app.add_option("--accumulate", s.accumulate, "micro-batches per optimizer step")->check(CLI::PositiveNumber)->capture_default_str();
+    app.add_option("--window", s.window, "samples the shuffle mixes over")->capture_default_str();
+    app.add_option("--lr", s.lr, "highest learning rate")->capture_default_str();
+    app.add_option("--seed", s.seed, "of weights, order and augmentation")->capture_default_str();
+    app.add_option("--checkpoint", s.checkpoint, "folder of the checkpoints; one that holds those of another run is refused without --resume")->capture_default_str();
+    app.add_option("--save-every", s.save_every, "optimizer steps between checkpoints")->capture_default_str();
+    app.add_option("--csv", s.csv, "file for the metrics");
+    app.add_flag("--resume{yes}", s.resume, "go on from the newest complete checkpoint; --resume=ledger: with changed stages as well")->check(CLI::IsMember({"no", "yes", "ledger"}));
+    app.add_flag("--fp32", s.fp32, "no bfloat16, even where the processor has it");
+    app.add_flag("--quiet", s.quiet, "no progress");
+    app.add_option("--nproc", of_the_launch, "ranks to start on this machine");
+    app.add_option("--threads-per-rank", of_the_launch, "LibTorch's threads; not given: cores / ranks");
+    app.add_option("--init-timeout", of_the_launch, "seconds until all ranks have joined");
+    app.add_option("--step-timeout", of_the_launch, "seconds that a rank may be behind the others");
+    try {
+        app.parse(argc, argv);
+    } catch (CLI::ParseError const& e) {
+        return app.exit(e) == 0 ? 0 : 2;  // before any rank is started: said once
+    }
+    return ps::dist::run(argc, argv, [&](ps::dist::context& ctx, int, char**) { train_on(ctx, s); });
 }

@@ -13,14 +13,16 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/durable_file.hpp
     train/engine.hpp
     train/feedback.hpp
-  train/fit.hpp
+    train/fit.hpp
     train/fit_agreement.hpp
     train/fit_checkpoints.hpp
     train/fit_ledger.hpp
-  train/fit_log.hpp
+    train/fit_log.hpp
     train/fit_options.hpp
     train/fit_position.hpp
     train/fit_run.hpp
+    train/folder_lock.hpp
+    train/gradient_watch.hpp
     train/hold_signal.hpp
     train/load_checkpoint.hpp
     train/loss.hpp

@@ -88,12 +88,15 @@ TEST_CASE("progress: plain lines every few seconds, the last state at the end", 
             p.update(v, 100.0 + s);
         }
         p.note("saved");
-        p.finish();
+        auto v = here;
+        v.step = 13;
+        v.loss = 0.125;
+        p.finish(v);
     }
     auto const text = pipe.all();
     CHECK(std::count(text.begin(), text.end(), '\n') == 5);
     CHECK(text.find('\r') == std::string::npos);
-    for (auto const* part : {"step 0/468", "step 5/468", "step 10/468", "saved\n", "step 12/468"}) CHECK(test::has(text, part));
+    for (auto const* part : {"step 0/468", "step 5/468", "step 10/468", "saved\n", "step 13/468  loss 0.125"}) CHECK(test::has(text, part));
 }
 
 TEST_CASE("progress: on a terminal one line is drawn over and cleared on errors", "[unit][progress]") {
@@ -116,7 +119,7 @@ TEST_CASE("progress: a reader that went away does not end the run", "[unit][prog
     train::progress p({.fd = pipe.end()});
     p.update(here, 1.0);
     p.note("still here");
-    p.finish();
+    p.finish(here);
     SUCCEED();
 }
 
@@ -135,8 +138,22 @@ TEST_CASE("pace: speed of the last seconds, time left without what was before", 
     CHECK(p.samples_per_s() > 1280);
 }
 
+TEST_CASE("progress: what a run went on without is said, where there is any", "[unit][progress]") {
+    auto v = here;
+    CHECK(train::plain_line(v).find("skipped") == std::string::npos);
+    CHECK(train::plain_line(v).find("left out") == std::string::npos);
+    v.skipped = 1;
+    v.left_out = 1200;
+    CHECK(test::has(train::plain_line(v), "  1 step skipped  1,200 samples left out"));
+    CHECK(test::has(train::bar_line(v, 200), "  1 step skipped  1,200 samples left out"));
+    CHECK(test::has(train::summary_table({.samples = 10, .left_out = 2}), "  left out  2 samples that could not be made\n"));
+}
+
 TEST_CASE("summary: the table", "[unit][progress]") {
-    train::tracked_metric loss{.name = "loss"}, accuracy{.name = "val/accuracy", .higher_is_better = true};
+    train::tracked_metric loss{.name = "loss", .direction = train::best::lowest}, accuracy{.name = "val/accuracy", .direction = train::best::highest}, unsaid{.name = "unsaid"};
+    CHECK_FALSE(unsaid.see(0.9, 5));  // nobody guesses
+    CHECK(std::isnan(unsaid.best));
+    CHECK(unsaid.last == 0.9);
     CHECK(loss.see(0.5, 10));
     CHECK(loss.see(0.25, 20));
     CHECK_FALSE(loss.see(std::nan(""), 30));

@@ -28,7 +28,7 @@ struct data_parallel_options {
     bool find_unused = false;                    ///< parts of the model may stay unused in a step: costs one walk over the graph per step
 };
 
-/// The trainable parameters of a module, each once. `named_parameters()` repeats those of a module that is registered twice.
+/// The trainable parameters of a module that have elements, each once. `named_parameters()` repeats those of a module that is registered twice.
 struct trainable {
     std::vector<at::Tensor> params{};
     std::unordered_map<std::size_t, std::string> names{};
@@ -38,7 +38,7 @@ inline trainable collect(torch::nn::Module const& m) {
     trainable t;
     std::unordered_set<void*> seen;
     for (auto const& kv : m.named_parameters())
-        if (kv.value().requires_grad() && seen.insert(kv.value().unsafeGetTensorImpl()).second) {
+        if (kv.value().requires_grad() && kv.value().numel() != 0 && seen.insert(kv.value().unsafeGetTensorImpl()).second) {
             t.names.emplace(t.params.size(), kv.key());
             t.params.push_back(kv.value());
         }

@@ -128,7 +128,7 @@ public:
         auto& s = r.emplace_back();
         s.name = name;
         s.items = items_;
-        s.errors = errors_;
+        s.errors = s.left_out = errors_;
         s.note = told();
     }
 

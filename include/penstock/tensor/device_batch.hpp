@@ -12,6 +12,17 @@
 
 namespace penstock {
 
+namespace detail {
+
+/// Whether a struct has a member of a name that batches have themselves: it would be hidden, or hide what the loop needs.
+template <class F>
+consteval bool hides_batch_member() {
+    return requires(F f) { f.ids; } || requires(F f) { f.pass; } || requires(F f) { f.cover; } || requires(F f) { f.weights; } || requires(F f) { f.source; } ||
+           requires(F f) { f.size; } || requires(F f) { f.size(); } || requires(F f) { f.empty; } || requires(F f) { f.empty(); } || requires(F f) { f.weight; } || requires(F f) { f.weight(); };
+}
+
+}  // namespace detail
+
 /// The members of Fields (`b.image`, `b.label`), and identity and weight on the host. May be short, or empty with weight 0.
 ///
 /// Its tensors borrow their memory. What is kept of them beyond the step (`b.image[0]` in a log) keeps the memory of its whole batch from being
@@ -19,6 +30,7 @@ namespace penstock {
 template <class Fields>
 struct device_batch : Fields {
     static_assert(std::is_class_v<Fields>, "collate must return a struct of tensors");
+    static_assert(!detail::hides_batch_member<Fields>(), "to_device: the item has a member named ids, pass, cover, weights, source, size, empty or weight, and so has every batch. HINT: give it another name, for example tokens for ids");
     using fields_type = Fields;
 
     std::vector<std::uint64_t> ids{};  ///< keyed<T>::id of each item; empty for items without one

@@ -1,12 +1,17 @@
 // Implements: fit(...), the end of a chain that trains.
 #pragma once
 
+#include <penstock/core/batch_type.hpp>    // defines: batch_of
 #include <penstock/core/errors.hpp>        // defines: config_error, message
+#include <penstock/core/fields.hpp>        // defines: fields
 #include <penstock/core/stage.hpp>         // defines: terminal, resettable, resumable
 #include <penstock/dist/context.hpp>       // defines: dist::context
+#include <penstock/tensor/collate.hpp>     // defines: tensor::detail::parts
 #include <penstock/train/fit_options.hpp>  // defines: fit_options, fit_report, step_info, metric_values
 #include <penstock/train/fit_run.hpp>      // defines: fit_run
 #include <penstock/train/optimizer.hpp>    // defines: optimizer
+
+#include <torch/nn/module.h>
 
 #include <concepts>
 #include <cstdint>
@@ -21,6 +26,15 @@ namespace detail {
 template <class P, class Model, class Batch>
 concept fit_part = requires(P& p, step_info<Batch> const& info) { p.on_step(info); } || requires(P& p, step_info<Batch> const& info) { p.propose(info); } ||
                    requires(P& p, dist::context& ctx, Model& model) { { p.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}) } -> std::same_as<metric_values>; };
+
+/// Batches that to_device was to make tensors of: of the samples of shards, or of structs over their members' types. The loss would not find b.image.
+template <class B>
+inline constexpr bool still_on_host = false;
+template <class T>
+inline constexpr bool still_on_host<batch_of<T>> = std::same_as<T, fields> || tensor::detail::parts<T>::count != 0;
+
+template <class M>
+concept trainable_model = std::derived_from<M, torch::nn::Module> || requires(M& m) { { *m } -> std::convertible_to<torch::nn::Module&>; };
 
 inline void check_options(fit_options const& o) {
     if (o.epochs < 1) throw config_error("fit: .epochs must be >= 1, got 0\n  HINT: one pass over the data is one epoch");
@@ -38,7 +52,7 @@ inline void check_options(fit_options const& o) {
 ///
 /// `loss(model, batch)` returns loss_sum{sum, weight}, or a mean over the batch. The gradient of a step is that of one batch holding the samples
 /// of all ranks and micro-batches. `parts` are validate(...) and any object with `on_step(step_info<Batch> const&)`, after every update, or
-/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch; feedback(control, f) changes the pipeline.
+/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch, when its checkpoint is written; feedback(control, f) changes the pipeline.
 ///
 /// Order    batches in the order of the pipeline; ranks agree once per step on its weight, on the end of the epoch, on stopping and saving
 /// Buffers  two windows of `accumulate` batches: the one that is trained and the next
@@ -51,6 +65,8 @@ inline void check_options(fit_options const& o) {
 ///     auto report = std::move(batches) | fit(ctx, net, adamw(net, {.lr = 1e-3}), loss, {.epochs = 8, .checkpoint = "run"});    // report.steps
 template <class Model, class Optimizer, class Loss, class... Parts>
 auto fit(dist::context& ctx, Model model, Optimizer opt, Loss loss, fit_options o, Parts... parts) {
+    static_assert(detail::trainable_model<Model>, "fit: the model must be a torch::nn::Module, a holder of one or a shared_ptr to one. "
+                                                  "HINT: a torch::jit::Module is trained inside an nn::Module of yours that calls register_parameter for each of its parameters");
     static_assert(optimizer<Optimizer>, "fit: the third argument must be an optimizer. HINT: train::adamw(net, {.lr = 1e-3})");
     detail::check_options(o);
     return terminal([&ctx, model = std::move(model), opt = std::move(opt), loss = std::move(loss), o = std::move(o),
@@ -61,7 +77,9 @@ auto fit(dist::context& ctx, Model model, Optimizer opt, Loss loss, fit_options 
             b.size();
         };
         static_assert(batches, "fit: the pipeline must yield batches with weight() and size(). HINT: end it with batch(n) | to_device(ctx)");
-        if constexpr (!batches) return fit_report{};
+        constexpr bool on_host = detail::still_on_host<batch_type>;
+        static_assert(!on_host, "fit: these batches hold items on the host, not tensors. HINT: put to_device(ctx) after batch(n)");
+        if constexpr (!batches || on_host || !detail::trainable_model<Model> || !optimizer<Optimizer>) return fit_report{};
         else {
             static_assert((detail::fit_part<Parts, Model, batch_type> && ...),
                           "fit: a part must have on_step(step_info<Batch> const&) or on_epoch(dist::context&, Model&, precision, seed, epochs_done) -> metric_values");

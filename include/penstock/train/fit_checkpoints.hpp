@@ -9,6 +9,7 @@
 #include <penstock/train/fit_ledger.hpp>       // defines: put_ledger, get_ledger, read_ledgers, read_base
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, resume
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
+#include <penstock/train/folder_lock.hpp>      // defines: folder_lock
 #include <penstock/train/load_checkpoint.hpp>  // defines: load_checkpoint, peers, snapshot
 #include <penstock/train/named.hpp>            // defines: named_tensors, state_of, buffers_of
 #include <penstock/train/restore.hpp>          // defines: restore
@@ -22,6 +23,7 @@
 #include <bit>
 #include <charconv>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -73,6 +75,7 @@ public:
     bool load(fit_position& at, std::vector<std::string>& notes) {
         if (!on()) return false;
         ctx_.collective_phase("loads a checkpoint");
+        lock(notes);
         if (o_.resume == resume::never) {
             auto const worth_keeping = [](checkpoint_entry const& e) { return e.step != 0; };  // a run that failed before its first step leaves only 0
             bool const used = ctx_.rank() == 0 && std::ranges::any_of(list_checkpoints(o_.checkpoint), worth_keeping);
@@ -98,6 +101,9 @@ public:
         at.applied = number(*found, "applied");
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
+        at.epoch_loss = std::bit_cast<double>(number(*found, "epoch.loss"));
+        at.epoch_weight = std::bit_cast<double>(number(*found, "epoch.weight"));
+        at.parts_due = number(*found, "parts_due") != 0;
         if (auto const f = s.metadata.find("feedback"); f != s.metadata.end()) at.feedback = feedback_position::parse(f->second);
         if (ctx_.rank() != 0) at.feedback.waiting.clear();
         notes.push_back(message("resumed from ", found->directory.string()));
@@ -136,6 +142,9 @@ public:
                       {"applied", std::to_string(at.applied)},
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
                       {"taken_over", std::to_string(at.taken_over)},
+                      {"epoch.loss", std::to_string(std::bit_cast<std::uint64_t>(at.epoch_loss))},
+                      {"epoch.weight", std::to_string(std::bit_cast<std::uint64_t>(at.epoch_weight))},
+                      {"parts_due", at.parts_due ? "1" : "0"},
                       {"data", data_},
                       {"counted", at.inside ? counted_identity(*at.inside) : std::string()},
                       {"feedback", at.feedback.text()},
@@ -153,6 +162,14 @@ public:
     }
 
 private:
+    /// Rank 0 keeps other runs out of the folder for as long as this one lives.
+    void lock(std::vector<std::string>& notes) {
+        if (ctx_.rank() == 0) {
+            lock_.emplace(std::filesystem::path(o_.checkpoint));
+            if (!lock_->why_not().empty()) notes.push_back(lock_->why_not());
+        }
+        ctx_.barrier();
+    }
     /// Every rank goes on with its own part.
     void go_on(fit_position& at, loaded_checkpoint& c) {
         auto& s = c.state;
@@ -210,6 +227,7 @@ private:
     torch::nn::Module& model_;
     optimizer_state optimizer_;
     std::string chain_, data_, counted_;
+    std::optional<folder_lock> lock_{};
     std::optional<std::uint64_t> taken_over_{};  // the step of a checkpoint that other ranks saved
     named_tensors rank_;  // what was loaded for this rank, until restore_rank
 };

@@ -6,23 +6,34 @@
 #include <penstock/train/csv_log.hpp>       // defines: csv_log
 #include <penstock/train/fit_options.hpp>   // defines: fit_options, fit_report, metric_values
 #include <penstock/train/fit_position.hpp>  // defines: fit_position
+#include <penstock/train/named.hpp>         // defines: named_tensors
 #include <penstock/train/pace.hpp>          // defines: pace
 #include <penstock/train/progress.hpp>      // defines: progress, progress_view
 #include <penstock/train/summary.hpp>       // defines: run_summary, summary_table, time_split, phase, tracked_metric
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace penstock::train {
+
+/// What a part's on_epoch returned, and, where the part says it, which value of each metric is its best one.
+struct part_metrics {
+    metric_values values{};
+    std::vector<best> directions{};
+};
 
 /// Rank 0 prints and writes; the mean loss of an interval is a collective, at steps that follow from the step's number.
 class fit_log {
@@ -31,15 +42,11 @@ public:
         if (shows()) bar_.emplace();
     }
 
-    /// What a reader of the output wants to know first.
-    void start(fit_position const& at, bool resumed, chosen_precision const& p, std::vector<std::string>& notes) {
+    /// What a reader of the output wants to know first. `parts` is the number of those with on_epoch.
+    void start(fit_position const& at, bool resumed, chosen_precision const& p, std::size_t parts, std::vector<std::string>& notes) {
         first_ = at;
         begun_ = progress::seconds();
-        // A run that was killed between the rows of a step and its next checkpoint has rows that will be written again.
-        if (resumed) kept_epochs_ = at.inside ? at.step - 1 : at.step;
-        auto const kept_steps = !resumed ? std::nullopt : std::optional(at.inside && at.step % o_.log_every != 0 ? at.step - 1 : at.step);
-        if (!o_.csv.empty() && ctx_.rank() == 0)
-            steps_csv_ = std::make_unique<csv_log>(o_.csv, std::vector<std::string>{"epoch", "loss", "lr", "samples", "samples_per_s", "data_wait"}, kept_steps);
+        open_files(at, resumed, parts);
         note(message("training on ", ctx_.world_size(), ctx_.world_size() == 1 ? " rank, " : " ranks, ", ctx_.threads(), ctx_.threads() == 1 ? " thread each, " : " threads each, ",
                      name_of(p.precision), p.why.empty() ? "" : " (" + p.why + ")"));
         tell(notes);
@@ -52,67 +59,91 @@ public:
     /// Begins an epoch of `steps` steps, 0 when nobody knows.
     void epoch(std::uint64_t steps) { steps_ = steps; }
 
-    /// Once per step. At log steps the ranks' losses are added up, shown and written.
-    void step(fit_position& at, double lr) {
+    /// Whether the losses are added up after this step.
+    bool due(fit_position const& at) const { return at.step % o_.log_every == 0; }
+
+    /// Once per step, after flush() where that is due.
+    void step(fit_position const& at) {
         auto const now = progress::seconds();
         pace_.see(at.step, at.samples, now);
-        if (at.step % o_.log_every == 0) flush(at, lr);
         if (!bar_) return;
         if (std::isnan(loss_) && now - begun_ < 1) return;  // nothing to say yet
         bar_->update(view(at), now);
     }
 
-    /// The mean loss since the last call, over all ranks. Errors: a loss that is inf or NaN ends the run on all ranks.
-    void flush(fit_position& at, double lr) {
+    /// The mean loss since the last call, and the samples that were left out (`left_out` on this rank), over all ranks. A collective.
+    /// Errors: a loss that is inf or NaN ends the run on all ranks.
+    void flush(fit_position& at, double lr, std::uint64_t left_out) {
+        auto const sum = add_up(at, left_out);
         if (!at.loss.defined()) return;
-        auto sum = at.loss.to(at::kCPU, at::kDouble).reshape({1}).clone();
-        ctx_.all_reduce(sum);
-        loss_ = sum.item<double>() / at.weight;
+        loss_ = sum / at.weight;
+        at.epoch_loss += sum;
+        at.epoch_weight += at.weight;
         at.loss = at::Tensor();
         at.weight = 0;
-        if (!std::isfinite(loss_)) refuse(at);
+        if (!std::isfinite(loss_)) refuse("the loss became inf or NaN", at);
         if (steps_csv_)
             steps_csv_->row(at.step, {{"epoch", static_cast<double>(at.epoch + 1)}, {"loss", loss_}, {"lr", lr}, {"samples", static_cast<double>(at.samples)},
                                       {"samples_per_s", pace_.samples_per_s()}, {"data_wait", waiting()}});
     }
 
-    /// Ends the run on all ranks when the loss since the last log line is inf or NaN on one. A collective.
-    void check(fit_position const& at) {
-        auto bad = at::full({1}, at.loss.defined() && !std::isfinite(at.loss.item<double>()) ? 1 : 0, at::kLong);
+    /// Ends the run on all ranks when the loss since the last log line is inf or NaN on one, or a weight is. A collective.
+    void check(fit_position const& at, named_tensors const& weights) {
+        bool const loss = at.loss.defined() && !std::isfinite(at.loss.item<double>());
+        auto const spoiled = std::ranges::find_if(weights, [](auto const& w) { return at::isFloatingType(w.second.scalar_type()) && !at::isfinite(w.second).all().template item<bool>(); });
+        auto bad = at::full({1}, loss ? 2 : spoiled != weights.end() ? 1 : 0, at::kLong);
         ctx_.all_reduce(bad, c10d::ReduceOp::MAX);
-        if (bad.item<std::int64_t>() != 0) refuse(at);
+        if (bad.item<std::int64_t>() == 2) refuse("the loss became inf or NaN", at);
+        if (bad.item<std::int64_t>() == 1) refuse(spoiled == weights.end() ? "a weight of another rank became inf or NaN" : message("the weight '", spoiled->first, "' became inf or NaN"), at);
     }
 
-    /// The metrics of an epoch that has ended, by part.
-    void validated(fit_position const& at, std::vector<metric_values> const& by_part) {
-        auto line = message("epoch ", at.epoch, "/", o_.epochs, "  loss ", number(loss_));
-        epochs_csv_.resize(by_part.size());
+    /// The metrics of an epoch that has ended, by part, with what each says is best.
+    void validated(fit_position const& at, std::vector<part_metrics> const& by_part) {
+        auto line = message("epoch ", at.epoch, "/", o_.epochs, "  loss ", at.epoch_weight > 0 ? train::number(at.epoch_loss / at.epoch_weight) : "-");
         for (std::size_t i = 0; i != by_part.size(); ++i) {
             see(at, by_part[i], line);
-            write(at, by_part[i], i);
+            write(at, by_part[i].values, i);
         }
+        for (auto const& w : counted(at)) line += "  " + w;
         note(line + message("  ", grouped(at.samples), " samples, ", duration(progress::seconds() - begun_)));
     }
 
-    /// With every checkpoint: rows that lead to it are on the disk.
+    /// With every checkpoint: rows that lead to it are on the disk. A file that cannot be written is told once, and tried again by the next call.
     void sync() {
-        if (steps_csv_) steps_csv_->flush();
+        if (steps_csv_) put(*steps_csv_);
         for (auto const& file : epochs_csv_)
-            if (file) file->flush();
+            if (file->waiting() != 0) put(*file);
     }
 
     void note(std::string_view line) {
         if (bar_) bar_->note(line);
     }
-    double last_loss() const { return loss_; }
+    /// What the run goes on without: said also when the run is quiet, and kept for the report.
+    void warn(std::string const& line) {
+        if (ctx_.rank() != 0) return;
+        warnings_.push_back(line);
+        if (bar_) bar_->note("warning: " + line);
+        else std::fprintf(stderr, "penstock: warning: %s\n", line.c_str());
+    }
 
-    void finish(fit_report const& r) {
+    /// The end of the run: the report gets what is known here. A collective.
+    void finish(fit_position const& at, std::uint64_t left_out, fit_report& r) {
+        auto const sum = add_up(at, left_out);
+        if (at.loss.defined()) loss_ = sum / at.weight;
+        r.loss = loss_;
+        r.left_out = left_out_;
         sync();
+        auto const lost = [this](csv_log const& file) {
+            if (file.waiting() != 0) warn(message(file.waiting(), file.waiting() == 1 ? " row" : " rows", " of metrics did not reach '", file.path().string(), "'"));
+        };
+        if (steps_csv_) lost(*steps_csv_);
+        for (auto const& file : epochs_csv_) lost(*file);
+        r.warnings = warnings_;
         if (!bar_) return;
-        bar_->finish();
-        auto table = summary_table({.epochs = r.epochs, .steps = r.steps - first_.step, .skipped_steps = r.skipped - (first_.step - first_.applied),
-                                    .samples = r.samples - first_.samples, .seconds = r.seconds, .data_s = r.data_s, .compute_s = r.compute_s, .comm_s = r.comm_s,
-                                    .save_s = r.save_s, .validate_s = r.validate_s, .metrics = metrics_});
+        bar_->finish(view(at));
+        auto table = summary_table({.epochs = r.epochs, .steps = r.steps - first_.step, .skipped_steps = skipped(at), .samples = r.samples - first_.samples, .left_out = r.left_out,
+                                    .seconds = r.seconds, .data_s = r.data_s, .compute_s = r.compute_s, .comm_s = r.comm_s, .save_s = r.save_s, .validate_s = r.validate_s,
+                                    .metrics = metrics_});
         table.pop_back();
         bar_->note(table);
     }
@@ -120,40 +151,75 @@ public:
 private:
     bool shows() const { return !o_.quiet && ctx_.rank() == 0; }
 
-    [[noreturn]] static void refuse(fit_position const& at) {
-        throw error(message("fit: the loss became inf or NaN at or shortly before step ", at.step, " (epoch ", at.epoch + 1, ")",
+    [[noreturn]] static void refuse(std::string const& what, fit_position const& at) {
+        throw error(message("fit: ", what, " at or shortly before step ", at.step, " (epoch ", at.epoch + 1, ")",
                             "\n  HINT: lower the learning rate or clip gradients (.clip_norm); .nonfinite = nonfinite::skip goes on without such steps"));
     }
-    void see(fit_position const& at, metric_values const& values, std::string& line) {
-        for (auto const& [name, value] : values) {
-            line += "  " + name + " " + number(value);
+    /// All files of this run are looked at before its first step; each part has one of its own, since each has its own columns and its own rhythm.
+    /// A run that was killed between the rows of a step and its next checkpoint has rows that will be written again.
+    void open_files(fit_position const& at, bool resumed, std::size_t parts) {
+        if (o_.csv.empty() || ctx_.rank() != 0) return;
+        bool const inside = at.epoch_step != 0;
+        auto const kept = [&](bool again) { return resumed ? std::optional(again && at.step != 0 ? at.step - 1 : at.step) : std::nullopt; };
+        steps_csv_ = std::make_unique<csv_log>(o_.csv, std::vector<std::string>{"epoch", "loss", "lr", "samples", "samples_per_s", "data_wait"}, kept(inside && at.step % o_.log_every != 0));
+        for (std::size_t i = 0; i != parts; ++i)
+            epochs_csv_.push_back(std::make_unique<csv_log>(message(o_.csv, ".epochs", i == 0 ? "" : message('-', i + 1), ".csv"), std::vector<std::string>{"epoch"}, kept(inside || at.parts_due)));
+        write_out(*steps_csv_);  // an error here is an error: nothing has been trained yet
+    }
+    void write_out(csv_log& file) {
+        auto const before = file.moved_to();
+        file.flush();
+        if (auto const& old = file.moved_to(); old != before) note(message("metrics of an earlier run are now '", old, "'"));
+    }
+    void put(csv_log& file) {
+        try {
+            write_out(file);
+            broken_.erase(&file);
+        } catch (error const& e) {
+            if (broken_.insert(&file).second) warn(message("metrics are not written: ", e.what(), "\n  The run goes on; rows are kept, and tried again with every checkpoint"));
+        }
+    }
+    /// The sum of the ranks' losses since the last log line.
+    double add_up(fit_position const& at, std::uint64_t left_out) {
+        auto sums = at::zeros({2}, at::kDouble);
+        auto* s = sums.mutable_data_ptr<double>();
+        if (at.loss.defined()) s[0] = at.loss.item<double>();
+        s[1] = static_cast<double>(left_out);
+        ctx_.all_reduce(sums);
+        left_out_ = static_cast<std::uint64_t>(s[1]);
+        return s[0];
+    }
+    std::uint64_t skipped(fit_position const& at) const { return (at.step - first_.step) - (at.applied - first_.applied); }
+    std::vector<std::string> counted(fit_position const& at) const { return detail::losses({.skipped = skipped(at), .left_out = left_out_}); }
+
+    void see(fit_position const& at, part_metrics const& part, std::string& line) {
+        for (std::size_t i = 0; i != part.values.size(); ++i) {
+            auto const& [name, value] = part.values[i];
+            line += "  " + name + " " + train::number(value);
             auto const known = [&](tracked_metric const& m) { return m.name == name; };
             auto m = std::ranges::find_if(metrics_, known);
-            if (m == metrics_.end()) m = metrics_.insert(m, {.name = name, .higher_is_better = name.find("loss") == name.npos && name.find("error") == name.npos});
+            if (m == metrics_.end()) m = metrics_.insert(m, {.name = name});
+            if (i < part.directions.size()) m->direction = part.directions[i];
             m->see(value, at.step);
         }
     }
-    /// Each part has a file of its own, since each has its own columns and its own rhythm.
     void write(fit_position const& at, metric_values const& values, std::size_t part) {
-        if (o_.csv.empty() || ctx_.rank() != 0 || values.empty()) return;
-        std::vector<std::string> columns{"epoch"};
+        if (epochs_csv_.empty() || values.empty()) return;
         std::vector<std::pair<std::string_view, double>> row{{"epoch", static_cast<double>(at.epoch)}};
-        for (auto const& [name, value] : values) {
-            columns.push_back(name);
-            row.emplace_back(name, value);
-        }
-        auto& file = epochs_csv_[part];
-        if (!file) file = std::make_unique<csv_log>(message(o_.csv, ".epochs", part == 0 ? "" : message('-', part + 1), ".csv"), columns, kept_epochs_);
-        file->row(at.step, row);
+        for (auto const& [name, value] : values) row.emplace_back(name, value);
+        epochs_csv_[part]->row(at.step, row);
     }
     double waiting() const {
         auto const all = progress::seconds() - begun_;
         return all > 0 ? times_.seconds(phase::data) / all : 0;
     }
     progress_view view(fit_position const& at) const {
+        bool const over = at.epoch_step == 0 && at.epoch != 0;  // at an epoch's edge the epoch that has ended is shown
+        auto const done = over ? steps_ : at.epoch_step;
         auto const left = steps_ == 0 ? 0 : (steps_ - (std::min)(steps_, at.epoch_step)) + steps_ * (o_.epochs - (std::min)(o_.epochs, at.epoch + 1));
-        return {.epoch = at.epoch + 1, .epochs = o_.epochs, .step = at.epoch_step, .steps = steps_, .loss = loss_, .samples_per_s = pace_.samples_per_s(),
-                .seconds_left = steps_ == 0 ? std::numeric_limits<double>::quiet_NaN() : pace_.seconds_left(left), .waiting = waiting()};
+        return {.epoch = at.epoch + (over ? 0 : 1), .epochs = o_.epochs, .step = done, .steps = steps_, .loss = loss_, .samples_per_s = pace_.samples_per_s(),
+                .seconds_left = over && at.epoch >= o_.epochs ? 0 : steps_ == 0 ? std::numeric_limits<double>::quiet_NaN() : pace_.seconds_left(left), .waiting = waiting(),
+                .skipped = skipped(at), .left_out = left_out_};
     }
 
     dist::context& ctx_;
@@ -162,12 +228,13 @@ private:
     std::optional<progress> bar_;
     std::unique_ptr<csv_log> steps_csv_;
     std::vector<std::unique_ptr<csv_log>> epochs_csv_;  // by part
-    std::optional<std::uint64_t> kept_epochs_;          // rows of a resumed run up to this step stay
+    std::set<csv_log const*> broken_;                   // what could not be written the last time
+    std::vector<std::string> warnings_;
     pace pace_;
     fit_position first_{};
     double begun_ = 0;
     double loss_ = std::numeric_limits<double>::quiet_NaN();
-    std::uint64_t steps_ = 0;
+    std::uint64_t steps_ = 0, left_out_ = 0;
     std::vector<tracked_metric> metrics_;
 };
 

@@ -17,10 +17,10 @@
 
 namespace penstock::train {
 
-/// What the loop does when the loss is inf or NaN.
+/// What the loop does when the loss of a rank, or a gradient, is inf or NaN.
 enum class nonfinite {
     stop,  ///< end the run with an error at the next log step; the last checkpoint stays
-    skip,  ///< leave weights and optimizer as they were, step by step, decided on the device and equal on all ranks
+    skip,  ///< leave weights, buffers and optimizer as they were, step by step, equal on all ranks; such steps are counted
 };
 
 /// Where a run starts. A checkpoint of another number of ranks is continued exactly once: what they had not used of the epoch is divided anew.
@@ -73,8 +73,10 @@ struct fit_report {
     std::uint64_t epochs = 0, steps = 0, skipped = 0;
     std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
     bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
-    double loss = 0;                    ///< mean over the last log interval; NaN if there was none
+    std::uint64_t left_out = 0;         ///< samples that on_error left out, over all ranks, in this run
+    double loss = 0;                    ///< mean over the last log interval, a short one at the end of an epoch included; NaN if there was none
     std::vector<metric_values> history{};  ///< metrics by epoch, of this run
+    std::vector<std::string> warnings{};   ///< sentences that rank 0 has said, also with .quiet: what the run went on without
     double seconds = 0;                 ///< of this process, from the call of fit to its end
     double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;  ///< this rank's share of it
 

@@ -25,6 +25,8 @@ struct fit_position {
     std::uint64_t taken_over = 0;       ///< 1 + epoch_step at which this world took the epoch over from another one; 0: it began it
     at::Tensor loss{};                  ///< this rank's losses since the last log line, 0-dim double; undefined: none
     double weight = 0;                  ///< global weight since the last log line
+    double epoch_loss = 0, epoch_weight = 0;  ///< losses and weight of this epoch up to the last log line, over all ranks
+    bool parts_due = false;             ///< the epoch is over, and the parts' on_epoch has not been called for it
     feedback_position feedback{};
 };
 

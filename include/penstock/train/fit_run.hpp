@@ -9,7 +9,7 @@
 #include <penstock/train/feedback.hpp>         // defines: feedback_parts
 #include <penstock/train/fit_agreement.hpp>    // defines: agree_on_run, run_identity
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
-#include <penstock/train/fit_log.hpp>          // defines: fit_log
+#include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
 #include <penstock/train/restore.hpp>          // defines: restore
@@ -63,9 +63,12 @@ public:
         bool const resumed = resumed_ = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
         engine_type step(ctx_, model_, optimizer_, engine_options_of());
         saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
-        if (resumed && at_.epoch >= o_.epochs) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
-        log_.start(at_, resumed, precision_, notes_);
+        if (auto const& idle = step.in_no_optimizer(); !idle.empty())
+            log_.warn(message("no optimizer holds ", detail::training_set::listed(idle), ": ", idle.size() == 1 ? "it keeps its value" : "they keep their values", "; freeze what is not to be trained"));
+        if (resumed && at_.epoch >= o_.epochs && !at_.parts_due) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
+        log_.start(at_, resumed, precision_, count_parts(), notes_);
         if (!resumed) save();  // the folder is tried before the first step
+        if (at_.parts_due) run_parts();  // the run before this one was killed while it validated
         while (at_.epoch < o_.epochs && !report_.stopped) {
             run_epoch(step);
             if (!report_.stopped) end_epoch();
@@ -74,7 +77,6 @@ public:
         report_.steps = at_.step;
         report_.skipped = at_.step - at_.applied;
         report_.samples = at_.samples;
-        report_.loss = log_.last_loss();
         report_.seconds = progress::seconds() - begun;
         report_.data_s = times_.seconds(phase::data);
         report_.compute_s = times_.seconds(phase::compute);
@@ -83,7 +85,8 @@ public:
         report_.validate_s = times_.seconds(phase::validate);
         if (report_.stopped)
             log_.note(message("stopped after step ", at_.step, saver_.on() ? message("; the checkpoint is saved in '", o_.checkpoint, "', .resume goes on from there") : std::string()));
-        log_.finish(report_);
+        if (!saver_.on()) log_.check(at_, parameters_of(as_module(model_)));
+        log_.finish(at_, left_out(), report_);
         return report_;
     }
 
@@ -226,7 +229,16 @@ private:
             if constexpr (requires { part.on_step(info); }) part.on_step(info);
         });
         if (ctx_.rank() == 0) feedback_.ask(info, at_.feedback);
-        log_.step(at_, lr_ = info.lr);
+        lr_ = info.lr;
+        if (log_.due(at_)) log_.flush(at_, lr_, left_out());
+        log_.step(at_);
+    }
+    /// Samples that this rank's pipeline left out since it was built.
+    std::uint64_t left_out() const {
+        std::uint64_t n = 0;
+        if constexpr (requires { data_.stats(); })
+            for (auto const& s : data_.stats()) n += s.left_out;
+        return n;
     }
     void commit([[maybe_unused]] batch_type const& b) {
         if constexpr (requires { b.cover; }) at_.used.commit(b);
@@ -237,8 +249,9 @@ private:
         return copies;
     }
 
+    /// The epoch is safe on the disk before any part runs: metrics are other people's code and other people's data.
     void end_epoch() {
-        log_.flush(at_, lr_);
+        log_.flush(at_, lr_, left_out());
         if constexpr (feedback_parts<of_parts>::any) hear_proposals();
         ++at_.epoch;
         at_.epoch_step = 0;
@@ -248,25 +261,53 @@ private:
         at_.used.clear();
         at_.base.clear();
         at_.taken_over = 0;
-        std::vector<metric_values> by_part;
+        at_.parts_due = any_due();
+        if (at_.parts_due) save();
+        run_parts();
+    }
+    void run_parts() {
+        std::vector<part_metrics> by_part;
         {
             auto timed = times_.time(phase::validate);
             ctx_.phase("validates");
             each_part([&](auto& part) {
-                if constexpr (requires { part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch); })
-                    by_part.push_back(part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch));
+                if constexpr (runs_on_epoch<decltype(part)>) {
+                    auto& one = by_part.emplace_back();
+                    one.values = part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch);
+                    if constexpr (requires { one.directions = part.directions(); }) one.directions = part.directions();
+                }
             });
         }
+        at_.parts_due = false;
         log_.validated(at_, by_part);
+        at_.epoch_loss = at_.epoch_weight = 0;
         auto& all = report_.history.emplace_back();
-        for (auto& values : by_part) all.insert(all.end(), values.begin(), values.end());
+        for (auto& part : by_part) all.insert(all.end(), part.values.begin(), part.values.end());
         save();
+    }
+    template <class P>
+    static constexpr bool runs_on_epoch = requires(P part, dist::context& ctx, Model& model) { part.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}); };
+    /// A part without due(epochs done) is asked after every epoch.
+    bool any_due() {
+        bool any = false;
+        each_part([&](auto& part) {
+            if constexpr (runs_on_epoch<decltype(part)>) {
+                if constexpr (requires { part.due(at_.epoch); }) any = any || part.due(at_.epoch);
+                else any = true;
+            }
+        });
+        return any;
+    }
+    std::size_t count_parts() {
+        std::size_t n = 0;
+        each_part([&](auto& part) { n += runs_on_epoch<decltype(part)>; });
+        return n;
     }
 
     void save() {
         if (!saver_.on()) return;
         auto timed = times_.time(phase::save);
-        log_.check(at_);  // what a loss that is not finite has spoiled must not push out a good checkpoint
+        log_.check(at_, parameters_of(as_module(model_)));  // what a loss that is not finite has spoiled must not push out a good checkpoint
         log_.sync();
         feedback_.keep_values(at_.feedback);
         saver_.save(at_, notes_);

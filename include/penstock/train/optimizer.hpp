@@ -21,12 +21,13 @@
 namespace penstock::train {
 
 /// What the loop needs of an optimizer. `found_inf` is undefined, or a float on the device: 1 skips the step there, without asking the host.
+/// A parameter without a gradient was not used: step() leaves its value and its state as they are. The loop itself clears gradients.
 template <class O>
 concept optimizer = requires(O& o, O const& c, double number, at::Tensor const& t, named_tensors const& saved) {
     o.step(number, t);
-    o.step(t, t);   // a learning rate that lives on the device
-    o.zero_grad();  // in place: gradients may be views of the buckets that are reduced
+    o.step(t, t);  // a learning rate that lives on the device
     o.load(saved);
+    { c.parameters() } -> std::same_as<named_tensors>;
     { c.state() } -> std::same_as<named_tensors>;
     { c.gradients() } -> std::same_as<tensors>;
     { c.lr() } -> std::convertible_to<double>;
@@ -85,6 +86,14 @@ public:
     void zero_grad() {
         at::NoGradGuard off;
         for (auto const& group : detail::by_kind(gradients())) at::_foreach_zero_(group);
+    }
+
+    /// What it trains, each tensor once, under the name it was given.
+    [[nodiscard]] named_tensors parameters() const {
+        named_tensors out;
+        for (auto const& g : groups_)
+            for (std::size_t i = 0; i < g.params.size(); ++i) out.emplace_back(g.names[i], g.params[i]);
+        return out;
     }
 
     /// The gradients that exist, for clipping.

@@ -58,8 +58,9 @@ public:
         put((shown_ ? "\r\x1b[K" : "") + std::string(line) + "\n" + (shown_ ? bar_line(view_, width()) : ""));
     }
 
-    /// Prints the last state as a line that stays.
-    void finish() {
+    /// Prints the last state as a line that stays, when something was shown before.
+    void finish(progress_view const& v) {
+        view_ = v;
         if (!drawn_) return;
         clear();
         put(plain_line(view_) + "\n");

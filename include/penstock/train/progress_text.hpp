@@ -2,12 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace penstock::train {
@@ -20,6 +20,7 @@ struct progress_view {
     double samples_per_s = 0;
     double seconds_left = std::numeric_limits<double>::quiet_NaN();  ///< of the run
     double waiting = 0;                                              ///< share of the time spent waiting for data, 0..1
+    std::uint64_t skipped = 0, left_out = 0;                         ///< steps, samples; shown when there are any
 };
 
 /// 1234567 -> "1,234,567"
@@ -58,12 +59,24 @@ inline std::string rate(double per_s) {
 
 namespace detail {
 
+inline std::string counted(std::uint64_t n, std::string const& what) { return grouped(n) + " " + what + (n == 1 ? "" : "s"); }
+
 inline std::string of(std::uint64_t n, std::uint64_t total) { return total == 0 ? grouped(n) : grouped(n) + "/" + grouped(total); }
 
-inline std::array<std::string, 6> words(progress_view const& v) {
+/// What a run went on without; nothing where there was nothing.
+inline std::vector<std::string> losses(progress_view const& v) {
+    std::vector<std::string> out;
+    if (v.skipped != 0) out.push_back(counted(v.skipped, "step") + " skipped");
+    if (v.left_out != 0) out.push_back(counted(v.left_out, "sample") + " left out");
+    return out;
+}
+
+inline std::vector<std::string> words(progress_view const& v) {
     auto const percent = static_cast<int>(std::lround(100 * std::clamp(std::isnan(v.waiting) ? 0.0 : v.waiting, 0.0, 1.0)));
-    return {"epoch " + of(v.epoch, v.epochs),        "step " + of(v.step, v.steps),     "loss " + (std::isnan(v.loss) ? "-" : number(v.loss)),
-            rate(v.samples_per_s) + " samples/s",    duration(v.seconds_left) + " left", "data wait " + std::to_string(percent) + " %"};
+    std::vector<std::string> out{"epoch " + of(v.epoch, v.epochs),     "step " + of(v.step, v.steps),      "loss " + (std::isnan(v.loss) ? "-" : number(v.loss)),
+                                 rate(v.samples_per_s) + " samples/s", duration(v.seconds_left) + " left", "data wait " + std::to_string(percent) + " %"};
+    for (auto& l : losses(v)) out.push_back(std::move(l));
+    return out;
 }
 
 }  // namespace detail

@@ -58,25 +58,29 @@ private:
     std::chrono::steady_clock::time_point since_{};
 };
 
+/// Which value of a metric is its best one. Nobody guesses it from the name.
+enum class best { unsaid, highest, lowest };
+
 /// The last and the best value of a metric.
 struct tracked_metric {
     std::string name{};
-    bool higher_is_better = false;
+    train::best direction = train::best::unsaid;
     double last = std::numeric_limits<double>::quiet_NaN();
     double best = std::numeric_limits<double>::quiet_NaN();
     std::uint64_t best_step = 0;
 
-    /// True when `value` is the best so far. NaN never is.
+    /// True when `value` is the best so far. NaN never is, and nothing is while nobody has said which is best.
     bool see(double value, std::uint64_t step) {
         last = value;
-        bool const better = !std::isnan(value) && (std::isnan(best) || (higher_is_better ? value > best : value < best));
+        if (direction == train::best::unsaid) return false;
+        bool const better = !std::isnan(value) && (std::isnan(best) || (direction == train::best::highest ? value > best : value < best));
         if (better) best = value, best_step = step;
         return better;
     }
 };
 
 struct run_summary {
-    std::uint64_t epochs = 0, steps = 0, skipped_steps = 0, samples = 0;
+    std::uint64_t epochs = 0, steps = 0, skipped_steps = 0, samples = 0, left_out = 0;
     double seconds = 0;
     double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;
     std::vector<tracked_metric> metrics{};
@@ -93,6 +97,7 @@ inline std::string summary_table(run_summary const& s) {
     line("epochs", grouped(s.epochs));
     line("steps", grouped(s.steps) + (s.skipped_steps == 0 ? "" : " (" + grouped(s.skipped_steps) + " skipped)"));
     line("samples", grouped(s.samples) + (s.seconds > 0 ? " (" + rate(static_cast<double>(s.samples) / s.seconds) + " per second)" : ""));
+    if (s.left_out != 0) line("left out", detail::counted(s.left_out, "sample") + " that could not be made");
     line("time", duration(s.seconds));
     if (s.seconds > 0) {
         struct part { char const* name; double seconds; };

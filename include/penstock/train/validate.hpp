@@ -2,32 +2,62 @@
 #pragma once
 
 #include <penstock/core/epoch.hpp>           // defines: epoch
-#include <penstock/core/errors.hpp>          // defines: config_error
+#include <penstock/core/errors.hpp>          // defines: config_error, message
 #include <penstock/core/source.hpp>          // defines: resettable
 #include <penstock/dist/context.hpp>         // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>   // defines: mean_buffers, buffers_for_now
 #include <penstock/train/fit_options.hpp>    // defines: metric_values
 #include <penstock/train/module.hpp>         // defines: as_module
 #include <penstock/train/precision.hpp>      // defines: forward_scope
+#include <penstock/train/summary.hpp>        // defines: best
 
 #include <ATen/ATen.h>
 #include <torch/nn/module.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <ranges>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace penstock::train {
 
+/// A number that a metric adds up: a 0-dim tensor or a plain number.
+class addend {
+public:
+    addend(at::Tensor t) : tensor_(std::move(t)) {}  // NOLINT: both are what users have at hand
+    template <class N>
+        requires std::is_arithmetic_v<N>
+    addend(N n) : number_(static_cast<double>(n)) {}  // NOLINT
+
+    double value(std::string const& name) const {
+        if (!tensor_.defined()) return number_;
+        if (tensor_.numel() != 1)
+            throw config_error(message("validate: the sum of metric '", name, "' must be one number, got a tensor of shape ", tensor_.sizes(), "\n  HINT: add it up over the batch: .sum()"));
+        if (tensor_.is_complex())
+            throw config_error(message("validate: the sum of metric '", name, "' must be a real number, got ", tensor_.scalar_type(), "\n  HINT: take at::abs or at::real of it"));
+        return tensor_.item<double>();
+    }
+
+private:
+    at::Tensor tensor_{};
+    double number_ = 0;
+};
+
 /// One metric of one batch: a sum over its samples and the weight it stands for; the loop adds both up and divides once.
+///
+///     train::metric{"accuracy", (out.argmax(1) == b.label).sum(), b.weight(), train::best::highest}
 struct metric {
     std::string name;
-    at::Tensor sum;     ///< 0-dim
+    addend sum;
     double weight = 0;
+    train::best best = train::best::unsaid;  ///< which of its values the summary calls the best; unsaid: none
 };
 
 /// Evaluation mode for a scope: modules in eval(), buffers averaged over the ranks, no gradients; afterwards all is as it was.
@@ -71,9 +101,32 @@ inline void agree_on_names(dist::context& ctx, std::vector<std::string>& names) 
 
 }  // namespace detail
 
+namespace detail {
+
+/// A name with its direction, as the ranks agree on it: those without samples know neither.
+inline constexpr std::pair<best, std::string_view> said[] = {{best::highest, " (highest is best)"}, {best::lowest, " (lowest is best)"}};
+inline std::string with_direction(metric const& m) {
+    for (auto const& [direction, words] : said)
+        if (m.best == direction) return m.name + std::string(words);
+    return m.name;
+}
+inline best split_direction(std::string& name) {
+    for (auto const& [direction, words] : said)
+        if (name.ends_with(words)) return name.resize(name.size() - words.size()), direction;
+    return best::unsaid;
+}
+
+template <class R>
+concept metric_range = std::ranges::input_range<R> && std::convertible_to<std::ranges::range_reference_t<R>, metric const&>;
+
+}  // namespace detail
+
 /// Sums up metrics(model, batch) over a pipeline and over all ranks: every sample counts once, by its weight, however the ranks share them.
+/// `directions` gets, by metric, which value is its best one.
 template <class Data, class Model, class Metrics>
-metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p) {
+metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p, std::vector<best>* directions = nullptr) {
+    using result = std::invoke_result_t<Metrics&, Model&, typename Data::item_type const&>;
+    static_assert(detail::metric_range<result>, "validate: metrics(model, batch) must return a range of train::metric{name, sum, weight}. HINT: std::array{train::metric{\"accuracy\", hits.sum(), b.weight()}}");
     evaluation_scope scope(ctx, as_module(model));
     std::vector<std::string> names;
     std::vector<double> sums;  // sum, weight, sum, weight, ...
@@ -83,10 +136,10 @@ metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& me
         std::size_t i = 0;
         for (auto const& m : metrics(model, *batch)) {
             if (i == names.size()) {
-                names.push_back(m.name);
+                names.push_back(detail::with_direction(m));
                 sums.resize(sums.size() + 2);
             }
-            sums[2 * i] += m.sum.template item<double>();
+            sums[2 * i] += m.sum.value(m.name);
             sums[2 * i + 1] += m.weight;
             ++i;
         }
@@ -97,7 +150,12 @@ metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& me
     ctx.all_reduce(total);
     auto const* t = total.template const_data_ptr<double>();
     metric_values out;
-    for (std::size_t i = 0; i != names.size(); ++i) out.emplace_back(names[i], t[2 * i] / t[2 * i + 1]);  // NaN where nothing was measured
+    if (directions) directions->clear();
+    for (std::size_t i = 0; i != names.size(); ++i) {
+        auto const direction = detail::split_direction(names[i]);
+        if (directions) directions->push_back(direction);
+        out.emplace_back(names[i], t[2 * i] / t[2 * i + 1]);  // NaN where nothing was measured
+    }
     return out;
 }
 
@@ -107,12 +165,15 @@ struct validation {
     Data data;
     Metrics metrics;
     std::uint64_t every = 1;
+    std::vector<best> said{};
 
+    bool due(std::uint64_t epochs_done) const { return epochs_done % every == 0; }
+    std::vector<best> const& directions() const { return said; }
     template <class Model>
     metric_values on_epoch(dist::context& ctx, Model& model, precision p, std::uint64_t seed, std::uint64_t epochs_done) {
-        if (epochs_done % every != 0) return {};
+        if (!due(epochs_done)) return {};
         data.reset(penstock::epoch::of(seed, epochs_done - 1));
-        return evaluate(ctx, data, model, metrics, p);
+        return evaluate(ctx, data, model, metrics, p, &said);
     }
 };
 
@@ -120,11 +181,12 @@ struct validate_options {
     std::uint64_t every = 1;  ///< epochs between two validations
 };
 
-/// Validates at the end of every epoch. `metrics(model, batch)` returns a range of metric{name, sum, weight}; `data` is this rank's part.
+/// Validates at the end of every epoch. `metrics(model, batch)` returns a range of metric{name, sum, weight, best::highest or best::lowest};
+/// `data` is this rank's part.
 ///
-/// Order    after the last step of the epoch, before its checkpoint
+/// Order    after the last step of the epoch and its checkpoint, which is written again afterwards
 /// Buffers  what `data` buffers
-/// Resume   no state: it runs whole or not at all
+/// Resume   no state: it runs whole or not at all; a run that ended inside it validates first when it is resumed
 /// Threads  the loop's
 /// Errors   forwards those of `data` and `metrics`; config_error for every < 1
 ///
@@ -133,7 +195,7 @@ template <class Data, class Metrics>
 auto validate(Data data, Metrics metrics, validate_options o = {}) {
     static_assert(resettable<Data>, "validate(data, metrics): data must be a pipeline that can be reset, since it runs again every epoch. HINT: read it from shards or from_vector");
     if (o.every < 1) throw config_error("validate(data, metrics, {.every}): every must be >= 1, got 0\n  HINT: leave validate out to never validate");
-    return validation<Data, Metrics>{std::move(data), std::move(metrics), o.every};
+    return validation<Data, Metrics>{std::move(data), std::move(metrics), o.every, {}};
 }
 
 }  // namespace penstock::train

@@ -1,0 +1,356 @@
+// Tests: nothing of a run is lost or left unsaid: saved before metrics run, sinks that break, two runs in one folder, counts of what was skipped.
+#include <penstock/train/fit.hpp>
+
+#include <penstock/sources/range.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/on_error.hpp>
+#include <penstock/tensor/to_device.hpp>
+#include <penstock/train/validate.hpp>
+
+#include <support/rank_threads.hpp>
+
+#include "files.hpp"
+
+#include <torch/nn/modules/linear.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <support/catch.hpp>
+
+namespace ps = penstock;
+namespace train = penstock::train;
+using test::has;
+
+namespace {
+
+auto const loss = [](auto& net, auto const& b) { return (net->forward(b.data) - 2).square().mean(); };
+auto numbers(ps::dist::context& ctx, std::int64_t n, std::int64_t rows) {
+    return ps::range(n) | ps::map([n](std::int64_t i) { return std::array<float, 1>{static_cast<float>(i) / static_cast<float>(n)}; }) | ps::batch(rows) | ps::to_device(ctx);
+}
+torch::nn::Linear line() {
+    torch::nn::Linear net(1, 1);
+    at::NoGradGuard off;
+    for (auto& p : net->parameters()) p.fill_(0.5);
+    return net;
+}
+train::fit_options options(train::fit_options o) {
+    o.precision = train::precision::fp32;
+    return o;
+}
+std::string alone(std::function<void(ps::dist::context&)> const& f) { return ps::test::on_ranks(1, f).front(); }
+
+/// What f prints, on stdout and stderr.
+std::string printed(std::function<void()> const& f) {
+    test::scratch dir;
+    std::fflush(nullptr);
+    int const file = ::open((dir / "out").c_str(), O_RDWR | O_CREAT | O_APPEND, 0600), out = ::dup(1), err = ::dup(2);
+    ::dup2(file, 1);
+    ::dup2(file, 2);
+    f();
+    std::fflush(nullptr);
+    ::dup2(out, 1);
+    ::dup2(err, 2);
+    for (int fd : {file, out, err}) ::close(fd);
+    return test::slurp(dir / "out");
+}
+std::string last_line(std::string const& text, std::string const& with) {
+    auto const at = text.rfind(with);
+    if (at == text.npos) return "no '" + with + "' in:\n" + text;
+    auto const from = text.rfind('\n', at) + 1;
+    return text.substr(from, text.find('\n', at) - from);
+}
+
+template <class F>
+struct after_step {
+    F f;
+    template <class Info>
+    void on_step(Info const& info) {
+        f(info.step);
+    }
+};
+template <class F>
+after_step(F) -> after_step<F>;
+
+template <class Image, class Label>
+struct example {
+    Image image;
+    Label label;
+};
+/// What a torch::jit::Module looks like to a template, without its header.
+struct scripted {
+    void forward(int);
+    std::vector<at::Tensor> named_parameters() const;
+};
+
+// One sentence instead of the compiler's pages: to_device was forgotten; the model is none that can be trained; a metric is no metric.
+static_assert(train::detail::still_on_host<ps::batch_of<example<float, int>>>);
+static_assert(train::detail::still_on_host<ps::batch_of<ps::fields>>);
+static_assert(!train::detail::still_on_host<ps::batch_of<int>>);  // the loss makes its own tensors
+static_assert(!train::detail::still_on_host<ps::device_batch<example<at::Tensor, at::Tensor>>>);
+static_assert(!train::detail::trainable_model<scripted> && !train::detail::trainable_model<int>);
+static_assert(train::detail::trainable_model<torch::nn::Linear> && train::detail::trainable_model<torch::nn::LinearImpl> && train::detail::trainable_model<std::shared_ptr<torch::nn::Module>>);
+static_assert(!train::detail::metric_range<double> && !train::detail::metric_range<train::metric> && !train::detail::metric_range<std::vector<double>>);
+static_assert(train::detail::metric_range<std::vector<train::metric>> && train::detail::metric_range<std::array<train::metric, 1>>);
+
+}  // namespace
+
+TEST_CASE("fit: a metric that fails loses nothing: the epoch is saved, and the next run validates it first", "[unit][fit_safety]") {
+    test::scratch dir;
+    bool broken = true;
+    int steps = 0;
+    std::string run_name = "run";
+    auto const run = [&](train::resume from, train::fit_report& out, at::Tensor& weight) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            auto metric = [&](auto&, auto const& b) {
+                if (broken && steps == 8) throw std::runtime_error("division of a cat by a dog");
+                return std::array{train::metric{"rows", static_cast<double>(b.size()), 1}};
+            };
+            out = numbers(ctx, 16, 4) | train::fit(ctx, net, train::sgd(net, {.lr = 0.1}), loss,
+                                                   options({.epochs = 3, .checkpoint = (dir / run_name).string(), .resume = from, .csv = (dir / (run_name + ".csv")).string(), .quiet = true}),
+                                                   train::validate(numbers(ctx, 8, 4), metric), after_step{[&](std::uint64_t) { ++steps; }});
+            weight = net->weight.detach().clone();
+        });
+    };
+    train::fit_report first, second;
+    at::Tensor weight, whole;
+    CHECK(has(run(train::resume::never, first, weight), "division of a cat by a dog"));  // in epoch 2
+    auto const newest = train::list_checkpoints(dir / "run").front();
+    CHECK(newest.step == 8);
+    CHECK(newest.about->epoch == 2);
+    CHECK(newest.about->metadata.at("parts_due") == "1");
+    broken = false;
+    CHECK(run(train::resume::required, second, weight) == "");
+    CHECK(steps == 12);  // the epoch was not trained again
+    CHECK(second.history.size() == 2);  // of epochs 2 and 3
+    CHECK(train::list_checkpoints(dir / "run").front().about->metadata.at("parts_due") == "0");
+    CHECK(test::slurp(dir / "run.csv.epochs.csv") == "step,epoch,rows\n4,1,4\n8,2,4\n12,3,4\n");
+
+    steps = -100;
+    run_name = "whole";
+    CHECK(run(train::resume::never, first, whole) == "");
+    CHECK(at::equal(weight, whole));
+}
+
+TEST_CASE("fit: a checkpoint at an epoch's edge is there while its metrics are computed", "[unit][fit_safety]") {
+    test::scratch dir;
+    std::vector<std::uint64_t> newest;
+    CHECK(alone([&](ps::dist::context& ctx) {
+              auto net = line();
+              auto look = [&](auto&, auto const& b) {
+                  newest.push_back(train::list_checkpoints(dir / "run").front().step);
+                  return std::array{train::metric{"rows", static_cast<double>(b.size()), 1}};
+              };
+              (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 4, .checkpoint = (dir / "run").string(), .quiet = true}), train::validate(numbers(ctx, 4, 4), look, {.every = 2})));
+          }) == "");
+    CHECK(newest == std::vector<std::uint64_t>{4, 8});
+}
+
+TEST_CASE("fit: a metric that is new in a later epoch gets its column", "[unit][fit_safety]") {
+    test::scratch dir;
+    int epoch = 0;
+    CHECK(alone([&](ps::dist::context& ctx) {
+              auto net = line();
+              auto more = [&](auto&, auto const&) {
+                  ++epoch;
+                  std::vector<train::metric> all{{"mae", at::full({}, 0.5), 1}};
+                  if (epoch == 2) all.push_back({"f1", 0.25, 1});
+                  return all;
+              };
+              (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 2, .csv = (dir / "m.csv").string(), .quiet = true}), train::validate(numbers(ctx, 4, 4), more)));
+          }) == "");
+    CHECK(test::slurp(dir / "m.csv.epochs.csv") == "step,epoch,mae,f1\n2,1,0.5,\n4,2,0.5,0.25\n");
+}
+
+TEST_CASE("fit: a file of metrics that breaks is told once, and the run goes on", "[unit][fit_safety]") {
+    test::scratch dir;
+    train::fit_report report;
+    auto const run = [&] {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            auto rows = [](auto&, auto const& b) { return std::array{train::metric{"rows", static_cast<double>(b.size()), 1}}; };
+            auto in_the_way = [&](std::uint64_t step) {
+                if (step == 1) test::fs::create_directories(dir / "m.csv.epochs.csv/precious");
+            };
+            report = numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss,
+                                                     options({.epochs = 3, .checkpoint = (dir / "run").string(), .csv = (dir / "m.csv").string(), .quiet = true}),
+                                                     train::validate(numbers(ctx, 4, 4), rows), after_step{in_the_way});
+        });
+    };
+    std::string failure;
+    auto const text = printed([&] { failure = run(); });
+    CHECK(failure == "");
+    CHECK(report.steps == 6);
+    CHECK(train::list_checkpoints(dir / "run").front().step == 6);
+    CHECK(report.warnings.size() == 2);
+    CHECK(has(report.warnings[0], "metrics are not written: csv_log(" + (dir / "m.csv.epochs.csv").string() + "): it must be a file of metrics"));
+    CHECK(has(report.warnings[1], "3 rows of metrics did not reach '"));
+    CHECK(has(text, "penstock: warning: metrics are not written: "));  // also when the run is quiet
+    CHECK(test::fs::exists(dir / "m.csv.epochs.csv/precious"));
+}
+
+TEST_CASE("fit: a .csv that names a folder is refused before the first step", "[unit][fit_safety]") {
+    test::scratch dir;
+    for (auto const* name : {"results", "m.csv.epochs.csv"}) {
+        test::fs::create_directories(dir / name / "old-run");
+        int steps = 0;
+        auto const text = alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            auto none = [](auto&, auto const&) { return std::vector<train::metric>{}; };
+            (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.csv = (dir / (name[0] == 'r' ? name : "m.csv")).string(), .quiet = true}), train::validate(numbers(ctx, 4, 4), none),
+                                                   after_step{[&](std::uint64_t) { ++steps; }}));
+        });
+        CHECK(has(text, std::string(name) + "): it must be a file of metrics, or not there; it is a folder"));
+        CHECK(steps == 0);
+        CHECK(test::fs::exists(dir / name / "old-run"));
+    }
+}
+
+TEST_CASE("fit: a second run in the folder of one that lives is refused", "[unit][fit_safety]") {
+    test::scratch dir;
+    std::string second;
+    auto const run = [&](auto at_step) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.checkpoint = (dir / "run").string(), .resume = train::resume::if_possible, .quiet = true}), after_step{at_step}));
+        });
+    };
+    auto const nothing = [](std::uint64_t) {};
+    CHECK(run([&](std::uint64_t step) {
+              if (step == 1) second = run(nothing);
+          }) == "");
+    CHECK(has(second, "another run is writing into '" + (dir / "run").string() + "' (host-process "));
+    CHECK(has(second, "HINT: "));
+    CHECK(run(nothing) == "");  // the first one has ended
+}
+
+TEST_CASE("fit: the last line shows the loss of the last steps, and the line of an epoch its mean", "[unit][fit_safety]") {
+    train::fit_report report;
+    auto const text = printed([&] {
+        int call = 0;
+        auto counting = [&](auto& net, auto const& b) { return net->forward(b.data).mean() * 0 + static_cast<double>(++call); };  // 1, 2, ... 10
+        CHECK(alone([&](ps::dist::context& ctx) {
+                  auto net = line();
+                  report = numbers(ctx, 5, 1) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-4}), counting, options({.epochs = 2, .log_every = 3}));
+              }) == "");
+    });
+    CHECK(report.loss == 10);  // step 10 alone: losses are added up at the steps 3, 6, 9 and at the epochs' ends
+    CHECK(has(last_line(text, "epoch 1/2"), "  loss 3  "));
+    CHECK(has(last_line(text, "epoch 2/2  loss"), "  loss 8  "));
+    CHECK(has(last_line(text, "epoch 2/2  step 5"), "  loss 10  "));
+    auto const stopped = printed([&] {
+        int call = 0;
+        auto counting = [&](auto& net, auto const& b) { return net->forward(b.data).mean() * 0 + static_cast<double>(++call); };
+        CHECK(alone([&](ps::dist::context& ctx) {
+                  auto net = line();
+                  report = numbers(ctx, 5, 1) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-4}), counting, options({.epochs = 2, .log_every = 3, .max_steps = 5}));
+              }) == "");
+    });
+    CHECK(report.loss == 4.5);
+}
+
+TEST_CASE("fit: samples that on_error left out and steps that were skipped are in the lines, the table and the report", "[unit][fit_safety]") {
+    for (int world : {1, 2}) {
+        train::fit_report report;
+        auto const text = printed([&] {
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto net = line();
+                      auto make = [](std::int64_t i) {
+                          if (i % 10 == 3) throw std::runtime_error("cut short");
+                          return std::array<float, 1>{static_cast<float>(i)};
+                      };
+                      int step = 0;
+                      auto bad = [&](auto& n, auto const& b) {
+                          ++step;
+                          return n->forward(b.data).mean() + (step == 2 && ctx.rank() == 0 ? std::numeric_limits<double>::quiet_NaN() : 0.0);
+                      };
+                      auto data = ps::range(40) | ps::map(make) | ps::on_error(ps::skips{.total = 5, .user = true}) | ps::batch(9) | ps::to_device(ctx);
+                      auto r = std::move(data) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), bad, options({.epochs = 2, .nonfinite = train::nonfinite::skip}));
+                      if (ctx.rank() == 0) report = r;
+                  }) == ps::test::nothing(world));
+        });
+        CHECK(report.left_out == static_cast<std::uint64_t>(8 * world));
+        CHECK(report.skipped == 1);
+        auto const samples = std::to_string(8 * world) + " samples";
+        CHECK(has(last_line(text, "epoch 1/2  loss"), "  1 step skipped  "));
+        CHECK(has(last_line(text, "epoch 2/2  loss"), "  1 step skipped  " + samples + " left out"));
+        CHECK(has(text, samples + " that could not be made"));
+        CHECK(has(text, "(1 skipped)"));
+    }
+}
+
+TEST_CASE("fit: the best value of a metric is the one its direction says, and none is shown without", "[unit][fit_safety]") {
+    for (int world : {1, 2}) {
+        auto const text = printed([&] {
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto net = line();
+                      double epoch = 0;
+                      auto metrics = [&](auto&, auto const&) {
+                          ++epoch;
+                          return std::array{train::metric{"mae", 1 / epoch, 1, train::best::lowest}, train::metric{"hits", epoch, 1, train::best::highest}, train::metric{"size", epoch, 1}};
+                      };
+                      auto held_out = ps::range(ctx.rank() == 0 && world == 2 ? 0 : 4) | ps::map([](std::int64_t i) { return std::array<float, 1>{static_cast<float>(i)}; }) | ps::batch(4) | ps::to_device(ctx);
+                      (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), loss, options({.epochs = 4}), train::validate(std::move(held_out), metrics)));  // rank 0 of 2 measures nothing
+                  }) == ps::test::nothing(world));
+        });
+        CHECK(has(last_line(text, "  mae  "), "0.25        0.25        8"));
+        CHECK(has(last_line(text, "  hits  "), "4           4           8"));
+        CHECK(has(last_line(text, "  size  "), "4           -           -"));
+    }
+}
+
+TEST_CASE("validate: a metric that is no number is refused by name", "[unit][fit_safety]") {
+    auto const text = [](at::Tensor const& sum) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            auto data = numbers(ctx, 4, 4);
+            auto metrics = [&](auto&, auto const&) { return std::array{train::metric{"hits", sum, 1}}; };
+            (void)train::evaluate(ctx, data, net, metrics, train::precision::fp32);
+        });
+    };
+    CHECK(has(text(at::ones({4})), "the sum of metric 'hits' must be one number, got a tensor of shape [4]\n  HINT: add it up"));
+    CHECK(has(text(at::ones({}, at::kComplexFloat)), "must be a real number, got ComplexFloat"));
+    CHECK(text(at::ones({})) == "");
+}
+
+TEST_CASE("fit: parameters that no optimizer holds are said once", "[unit][fit_safety]") {
+    train::fit_report report;
+    CHECK(has(printed([&] {
+                  CHECK(alone([&](ps::dist::context& ctx) {
+                            auto net = line();
+                            train::named_tensors weight{{"weight", net->weight}};
+                            report = numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(weight), loss, options({.epochs = 3, .quiet = true}));
+                        }) == "");
+              }),
+              "penstock: warning: no optimizer holds 'bias': it keeps its value"));
+    CHECK(report.warnings.size() == 1);
+}
+
+TEST_CASE("fit: weights that became inf or NaN under a finite loss are not saved as the last ones", "[unit][fit_safety]") {
+    test::scratch dir;
+    for (bool saving : {true, false}) {
+        auto const text = alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            int step = 0;
+            auto spoils = [&](auto& n, auto const& b) {  // a finite loss whose gradient is infinite at 0
+                auto const y = n->forward(b.data).mean();
+                return ++step == 2 ? at::sqrt(y - y.detach()) : y;
+            };
+            (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), spoils, options({.checkpoint = saving ? (dir / "run").string() : std::string(), .quiet = true})));
+        });
+        CHECK(has(text, "the weight 'weight' became inf or NaN at or shortly before step 2"));
+    }
+    CHECK(train::list_checkpoints(dir / "run").front().step == 0);
+}

@@ -4,6 +4,7 @@ penstock_room(io USES core HEADERS
   io/bus_guard.hpp
   io/byte_source.hpp
   io/crc32c.hpp
+  io/descriptor_pool.hpp
   io/file_handle.hpp
   io/locked_file.hpp
   io/mmap_source.hpp

@@ -66,7 +66,7 @@ TEST_CASE("write_tar: a new shard by samples, by bytes, by a list", "[unit][form
     CHECK(has(error_of([&] { numbers(10) | ps::write_tar(dir.path("f-{}.tar"), {.sizes = {4, 5}}); }), "sizes list 9 samples in 2 shards, the stream goes on with '9' after 9"));
     CHECK(has(error_of([&] { numbers(8) | ps::write_tar(dir.path("g-{}.tar"), {.sizes = {4, 5}}); }), "the stream ended after 8"));
     CHECK(has(error_of([&] { numbers(4) | ps::write_tar(dir.path("h-{}.tar"), {.sizes = {4, 5}}); }), "the stream ended after 4"));
-    for (auto const& e : fs::recursive_directory_iterator(dir.path())) CHECK_FALSE(has(e.path().string(), ".tmp"));
+    for (auto const& e : fs::recursive_directory_iterator(dir.path())) CHECK_FALSE(has(e.path().string(), ".penstock-tmp"));
     CHECK_FALSE(fs::exists(dir.path("a/.penstock-writing")));
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("write_tar: an error in mid-stream leaves whole shards, no index and n
     CHECK(has(text, "seventeen"));
     CHECK(fs::exists(dir.path("t-000000.tar")));
     CHECK_FALSE(fs::exists(dir.path("t-000001.tar")));
-    CHECK_FALSE(fs::exists(dir.path("t-000001.tar.tmp")));
+    CHECK_FALSE(fs::exists(ps::io::atomic_file::temporary_of(dir.path("t-000001.tar"))));
     CHECK_FALSE(ps::complete_shards(pattern));
     (void)(numbers(25) | ps::write_tar(pattern, {.samples = 10, .existing = ps::existing_shards::replace}));
     CHECK(ps::complete_shards(pattern, 25));

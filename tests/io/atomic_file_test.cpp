@@ -38,10 +38,10 @@ TEST_CASE("atomic_file: there when committed, as before otherwise", "[unit][io]"
     {
         auto file = atomic_file(path, "test");
         file.write("new");
-        CHECK(fs::exists(path + ".tmp"));
+        CHECK(fs::exists(atomic_file::temporary_of(path)));
     }
     CHECK(test::file_bytes(path) == "old");
-    CHECK_FALSE(fs::exists(path + ".tmp"));
+    CHECK_FALSE(fs::exists(atomic_file::temporary_of(path)));
     auto const large = std::string(3 << 20, 'L');
     auto file = atomic_file(path, "test");
     file.write("a");
@@ -52,7 +52,7 @@ TEST_CASE("atomic_file: there when committed, as before otherwise", "[unit][io]"
     CHECK(test::file_bytes(path) == "old");
     moved.commit();
     CHECK(test::file_bytes(path) == "a" + large + "z");
-    CHECK_FALSE(fs::exists(path + ".tmp"));
+    CHECK_FALSE(fs::exists(atomic_file::temporary_of(path)));
 }
 
 TEST_CASE("atomic_file: a second writer is refused, or waits", "[unit][io]") {
@@ -61,7 +61,7 @@ TEST_CASE("atomic_file: a second writer is refused, or waits", "[unit][io]") {
     auto first = atomic_file(path, "test");
     first.write("first");
     auto const text = error_of([&] { atomic_file(path, "write_tar"); });
-    CHECK(has(text, "write_tar: " + path + ".tmp: another process is writing here"));
+    CHECK(has(text, "write_tar: " + atomic_file::temporary_of(path) + ": another process is writing here"));
     auto waiting = std::jthread([&] {
         auto second = atomic_file(path, "test", ps::io::if_busy::wait);
         second.write("second");
@@ -87,7 +87,7 @@ TEST_CASE("atomic_file: what a killed writer left is taken over", "[unit][io]") 
     }
     int status = 0;
     ::waitpid(child, &status, 0);
-    REQUIRE(fs::exists(path + ".tmp"));
+    REQUIRE(fs::exists(atomic_file::temporary_of(path)));
     CHECK_FALSE(fs::exists(path));
     auto file = atomic_file(path, "test");
     file.write("whole");
@@ -119,7 +119,7 @@ TEST_CASE("atomic_file: a full disk removes the temporary and names file and rea
     CHECK(has(text, "File too large (errno 27)"));
     CHECK(has(late, "cannot write"));
     CHECK(test::file_bytes(path) == "old");
-    CHECK_FALSE(fs::exists(path + ".tmp"));
+    CHECK_FALSE(fs::exists(atomic_file::temporary_of(path)));
     CHECK(ps::io::errno_hint(ENOSPC).find("free some space") != std::string_view::npos);
 }
 
@@ -132,7 +132,7 @@ TEST_CASE("atomic_file: a directory that does not exist, or must not be written"
         file.commit();
     });
     CHECK(has(text, "cannot rename to its final name: Is a directory"));
-    CHECK_FALSE(fs::exists(dir.path("f.tmp")));
+    CHECK_FALSE(fs::exists(atomic_file::temporary_of(dir.path("f"))));
 }
 
 TEST_CASE("directory_lock: held once, and gone afterwards", "[unit][io]") {
@@ -144,4 +144,31 @@ TEST_CASE("directory_lock: held once, and gone afterwards", "[unit][io]") {
     }
     CHECK_FALSE(fs::exists(path));
     CHECK_NOTHROW(ps::io::directory_lock(path, "write_tar"));
+}
+
+TEST_CASE("atomic_file: what is not ours is left alone: a file <name>.tmp, and links and directories in the way", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    CHECK(atomic_file::temporary_of("a/b.tar") == "a/.b.tar.penstock-tmp");
+    CHECK(atomic_file::temporary_of(".hidden") == ".hidden.penstock-tmp");
+    auto const path = dir.path("f"), foreign = dir.write("f.tmp", "the user's own"), target = dir.write("target", "of a link");
+    {
+        auto file = atomic_file(path, "test");
+        file.write("ours");
+        file.commit();
+    }
+    CHECK(test::file_bytes(foreign) == "the user's own");
+    fs::create_symlink(target, atomic_file::temporary_of(path));
+    CHECK(has(error_of([&] { atomic_file(path, "test"); }), "cannot create"));
+    CHECK(test::file_bytes(target) == "of a link");
+    fs::remove(atomic_file::temporary_of(path));
+    fs::create_directory(atomic_file::temporary_of(path));
+    CHECK(has(error_of([&] { atomic_file(path, "test"); }), "cannot create"));
+    CHECK(test::file_bytes(path) == "ours");
+}
+
+TEST_CASE("directory_lock: a file that holds something is no lock, and stays", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const path = dir.write("lock", "notes");
+    CHECK(has(error_of([&] { ps::io::directory_lock(path, "write_tar"); }), "a file of that name holds something\n  HINT: move it away"));
+    CHECK(test::file_bytes(path) == "notes");
 }

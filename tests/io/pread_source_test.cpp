@@ -1,13 +1,22 @@
 // Implements: tests of pread_source: windows, large reads, files that change, cancellation.
+#include <penstock/io/mmap_source.hpp>
 #include <penstock/io/pread_source.hpp>
 
 #include <support/faulty_source.hpp>
 #include <support/temp_dir.hpp>
 
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <support/catch.hpp>
 
@@ -66,7 +75,7 @@ TEST_CASE("pread_source: a file that is shortened is an error with both lengths"
     auto source = ps::io::pread_source(path);
     (void)source.read(0, 100'000);
     fs::resize_file(path, 300'000);
-    (void)source.read(100'000, 100'000);  // still there
+    CHECK(error_of([&] { source.read(100'000, 100'000); }).find("300000 now") != std::string::npos);  // the bytes are there, but nobody knows whether they are those of before
     for (std::size_t length : {std::size_t{512}, std::size_t{100'000}}) {
         auto const text = error_of([&] { source.read(299'900, length); });
         CHECK(text.find(path) != std::string::npos);
@@ -77,7 +86,64 @@ TEST_CASE("pread_source: a file that is shortened is an error with both lengths"
     fs::resize_file(path, 900'001);
     CHECK(error_of([&] { source.verify(); }).find("lengthened") != std::string::npos);
     fs::resize_file(path, 900'000);
-    CHECK(source.read(500'000, 10).text() == std::string(10, '\0'));  // a failed read leaves the source usable
+    CHECK(error_of([&] { source.read(500'000, 10); }).find("written to while it was read") != std::string::npos);  // zeros are there now
+}
+
+TEST_CASE("pread_source, mmap_source: a file overwritten at the same length is an error from the first read that could see it", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const all = noise(900'000);
+    auto const path = dir.write("f", all);
+    fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(1));
+    auto copied = ps::io::pread_source(path);
+    auto mapped = ps::io::mmap_source(path);
+    CHECK(text_of(copied.peek(0, 512)) == all.substr(0, 512));
+    (void)mapped.peek(0, 512);
+    {
+        auto file = std::fstream(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(700'000);
+        file << "other bytes";
+    }
+    auto const expected = "the file was written to while it was read: its length is the same, its time of change is not\n  HINT: write shards under another name";
+    CHECK(text_of(copied.peek(0, 512)) == all.substr(0, 512));  // of the window that was read before
+    for (std::uint64_t at : {5'000u, 500'000u, 700'000u}) {
+        CHECK(error_of([&] { copied.peek(at, 512); }).find(expected) != std::string::npos);
+        CHECK(error_of([&] { copied.read(at, 100'000); }).find(expected) != std::string::npos);
+    }
+    CHECK(error_of([&] { copied.verify(); }).find(expected) != std::string::npos);
+    CHECK(error_of([&] { mapped.verify(); }).find(expected) != std::string::npos);
+}
+
+TEST_CASE("pread_source: many pooled files share a few descriptors, and are read as if each had its own", "[unit][io]") {
+    auto const dir = test::temp_dir{};
+    auto const all = noise(20'000);
+    auto files = std::vector<std::unique_ptr<ps::io::pread_source>>{};
+    auto const open_now = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator{}); };
+    auto const before = open_now();
+    for (int i = 0; i != 200; ++i) files.push_back(std::make_unique<ps::io::pread_source>(dir.write(std::to_string(i), all.substr(static_cast<std::size_t>(i))), true));
+    CHECK(open_now() - before <= 64);
+    auto limit = ::rlimit{}, small = ::rlimit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    small = limit;
+    small.rlim_cur = static_cast<::rlim_t>(open_now()) + 1;
+    auto const room = ps::io::descriptor_pool::most();
+    ::setrlimit(RLIMIT_NOFILE, &small);
+    CHECK(ps::io::descriptor_pool::most() <= room);
+    auto wrong = std::atomic<int>{0};
+    {
+        auto readers = std::vector<std::jthread>{};
+        for (std::size_t t = 0; t != 4; ++t)
+            readers.emplace_back([&, t] {
+                for (int round = 0; round != 3; ++round)
+                    for (std::size_t i = t; i < files.size(); i += 4)
+                        if (files[i]->read(static_cast<std::uint64_t>(round) * 6000, 100).text() != std::string_view(all).substr(i + static_cast<std::size_t>(round) * 6000, 100)) ++wrong;
+            });
+    }
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    CHECK(wrong == 0);
+    // a file that was replaced while nobody held it open is another file
+    fs::rename(dir.write("g", all), dir.path("0"));
+    for (std::size_t i = 1; i != 200; ++i) (void)files[i]->read(19'000, 10);
+    CHECK(error_of([&] { files[0]->read(9'000, 10); }).find("another file took its name while it was read\n  HINT") != std::string::npos);
 }
 
 TEST_CASE("pread_source: a file that is replaced or removed is read to its end", "[unit][io]") {

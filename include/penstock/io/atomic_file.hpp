@@ -17,12 +17,12 @@
 
 namespace penstock::io {
 
-/// Writes to `<path>.tmp`; commit() makes it `<path>`. Without commit, or after an error, the temporary is removed and `<path>` is as it was.
-/// Two processes cannot write one path at the same time.
+/// Writes to a hidden file beside it, temporary_of(path), whose name nobody else uses; commit() makes it `<path>`. Without commit, or after an
+/// error, the temporary is removed and `<path>` is as it was. Two processes cannot write one path at the same time.
 class atomic_file {
 public:
     atomic_file(std::string path, std::string who, if_busy busy = if_busy::fail)
-        : path_(std::move(path)), temporary_(path_ + ".tmp"), who_(std::move(who)), file_(lock_file(temporary_, who_, busy)) {
+        : path_(std::move(path)), temporary_(temporary_of(path_)), who_(std::move(who)), file_(lock_file(temporary_, who_, busy)) {
         if (::ftruncate(file_.get(), 0) != 0) fail("truncate", errno);
         buffer_.reserve(buffered);
     }
@@ -31,6 +31,12 @@ public:
           buffer_(std::move(other.buffer_)), bytes_(other.bytes_), open_(std::exchange(other.open_, false)) {}
     atomic_file& operator=(atomic_file&&) = delete;
     ~atomic_file() { abandon(); }
+
+    /// "dir/a.tar" -> "dir/.a.tar.penstock-tmp"
+    static std::string temporary_of(std::string const& path) {
+        auto const base = path.rfind('/') + 1;  // npos + 1 is 0
+        return path.substr(0, base) + (path.compare(base, 1, ".") == 0 ? "" : ".") + path.substr(base) + ".penstock-tmp";
+    }
 
     void write(std::string_view bytes) {
         bytes_ += bytes.size();
@@ -65,7 +71,7 @@ private:
         while (!bytes.empty()) {
             auto const n = ::write(file_.get(), bytes.data(), bytes.size());
             if (n < 0 && errno == EINTR) continue;
-            if (n <= 0) fail(message("write ", bytes.size(), " bytes"), n == 0 ? ENOSPC : errno);
+            if (n <= 0) fail(message("write ", number_of(bytes.size(), "byte")), n == 0 ? ENOSPC : errno);
             bytes.remove_prefix(static_cast<std::size_t>(n));
         }
     }

@@ -1,12 +1,13 @@
-// Implements: file_handle, an open regular file and the errors of opening one.
+// Implements: file_handle, an open regular file, the errors of opening one, and file_marks, which show whether it is still the same.
 #pragma once
 
-#include <penstock/core/errors.hpp>  // defines: stage_error, place, fault, message
+#include <penstock/core/errors.hpp>  // defines: stage_error, place, fault, message, number_of
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <string>
@@ -70,17 +71,33 @@ public:
         if (::fstat(fd_, &result) != 0) throw_errno("open_file", path, "stat", errno);
         return result;
     }
-    std::uint64_t length(std::string const& path) const { return static_cast<std::uint64_t>(status(path).st_size); }
 
 private:
     int fd_ = -1;
 };
 
-/// The error of a file whose length changed under its reader.
-[[noreturn]] inline void throw_changed(std::string const& path, std::uint64_t byte, std::uint64_t opened, std::uint64_t now) {
-    throw stage_error("read", fault::io, place{path, {}, byte, {}},
-                      message("the file was ", now < opened ? "shortened" : "lengthened", " while it was read: ", opened, " bytes when opened, ", now, " now"),
-                      "write shards under another name and rename them when they are complete");
+/// What changes when a file is written to or replaced, and can be looked up without reading it. A write shows here before its bytes can be read;
+/// two writes within one tick of the kernel's clock (1 to 10 ms) look like one.
+struct file_marks {
+    ::dev_t device = 0;
+    ::ino_t inode = 0;
+    std::uint64_t bytes = 0;
+    std::int64_t mtime_ns = 0;
+
+    static file_marks of(struct ::stat const& s) { return {s.st_dev, s.st_ino, static_cast<std::uint64_t>(s.st_size), std::int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec}; }
+    friend bool operator==(file_marks const&, file_marks const&) = default;
+};
+
+/// The error of a file that changed under its reader.
+[[noreturn]] inline void throw_changed(std::string const& path, std::uint64_t byte, file_marks const& opened, file_marks const& now) {
+    auto const why = opened.device != now.device || opened.inode != now.inode ? "another file took its name while it was read"
+                     : opened.bytes != now.bytes ? message("the file was ", now.bytes < opened.bytes ? "shortened" : "lengthened", " while it was read: ", number_of(opened.bytes, "byte"), " when opened, ", now.bytes, " now")
+                                                 : "the file was written to while it was read: its length is the same, its time of change is not";
+    throw stage_error("read", fault::io, place{path, {}, (std::min)({byte, opened.bytes, now.bytes}), {}}, why, "write shards under another name and rename them when they are complete");
+}
+/// Throws unless the file is the one that was opened, as it was.
+inline void check_unchanged(file_handle const& file, std::string const& path, std::uint64_t byte, file_marks const& opened) {
+    if (auto const now = file_marks::of(file.status(path)); now != opened) throw_changed(path, byte, opened, now);
 }
 
 }  // namespace penstock::io

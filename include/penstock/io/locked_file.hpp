@@ -20,11 +20,12 @@ enum class if_busy {
     wait,  ///< until the other one has ended
 };
 
-/// Creates `path` or takes over what a killed process left there. The kernel drops the lock with the process, so nothing has to be cleaned up by hand.
+/// Creates `path` or takes over what a killed process left there; a link, a directory or a device of that name is refused. The kernel drops the lock with the process, so nothing has to be cleaned up by hand.
 inline file_handle lock_file(std::string const& path, std::string_view who, if_busy busy) {
     while (true) {
-        auto file = file_handle(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+        auto file = file_handle(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
         if (file.get() < 0) throw_errno(who, path, "create", errno);
+        if (!S_ISREG(file.status(path).st_mode)) throw stage_error(who, fault::io, place{path, {}, {}, {}}, "what bears the name is not a regular file", "move it away");
         while (::flock(file.get(), busy == if_busy::wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
             if (errno == EINTR) continue;
             if (errno == EWOULDBLOCK)
@@ -38,10 +39,12 @@ inline file_handle lock_file(std::string const& path, std::string_view who, if_b
     }
 }
 
-/// Holds `path` as a lock; the file is gone afterwards.
+/// Holds `path` as a lock; the file is gone afterwards. A file of that name that is not empty is no lock: it is refused and left as it is.
 class directory_lock {
 public:
-    directory_lock(std::string path, std::string_view who) : path_(std::move(path)), file_(lock_file(path_, who, if_busy::fail)) {}
+    directory_lock(std::string path, std::string_view who, if_busy busy = if_busy::fail) : path_(std::move(path)), file_(lock_file(path_, who, busy)) {
+        if (file_.status(path_).st_size != 0) throw stage_error(who, fault::io, place{path_, {}, {}, {}}, "a lock is wanted here, and a file of that name holds something", "move it away: it is not ours");
+    }
     directory_lock(directory_lock const&) = delete;
     directory_lock& operator=(directory_lock const&) = delete;
     ~directory_lock() { ::unlink(path_.c_str()); }  // while the lock is held, so that nobody else's file is removed

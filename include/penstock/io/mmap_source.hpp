@@ -3,11 +3,10 @@
 
 #include <penstock/io/bus_guard.hpp>    // defines: bus_guard
 #include <penstock/io/byte_source.hpp>  // defines: byte_source
-#include <penstock/io/file_handle.hpp>  // defines: file_handle, throw_changed
+#include <penstock/io/file_handle.hpp>  // defines: file_handle, file_marks, throw_changed
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -34,11 +33,11 @@ struct mapping {
 }  // namespace detail
 
 /// Blobs point into the page cache and cost no private memory. In exchange the caller promises that the file stays as it is: a file that
-/// is shortened all the same ends in a stage_error at the latest where the shard ends, never in a crash (bus_guard), but a blob that was
-/// handed out before reads as zeros where its bytes are gone. pread_source has no such gap.
+/// is written to or shortened all the same ends in a stage_error after another MiB and at the latest where the shard ends, never in a crash
+/// (bus_guard), but a blob that was handed out before shows the new bytes, or zeros where they are gone. pread_source has no such gap.
 class mmap_source final : public byte_source {
 public:
-    explicit mmap_source(std::string path) : path_(std::move(path)), file_(file_handle::for_reading(path_)), size_(file_.length(path_)) {
+    explicit mmap_source(std::string path) : path_(std::move(path)), file_(file_handle::for_reading(path_)), opened_(file_marks::of(file_.status(path_))), size_(opened_.bytes) {
         if (size_ == 0) return;  // an empty mapping is an error to the kernel; there is nothing to read either
         void* const memory = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file_.get(), 0);
         if (memory == MAP_FAILED) throw_errno("open_file", path_, "map", errno);
@@ -62,17 +61,17 @@ public:
         return {map_->memory + offset, length};
     }
     void verify() override {
-        auto const now = file_.length(path_);
-        if (now != size_) throw_changed(path_, (std::min)(now, size_), size_, now);
-        if (map_ != nullptr && map_->guard->broken.load())
-            fail(0, message("the file was shortened while it was read and then lengthened again to ", now, " bytes"),
-                 "write shards under another name and rename them when they are complete");
+        auto const now = file_marks::of(file_.status(path_));
+        if (map_ != nullptr && now.bytes == size_ && map_->guard->broken.load())
+            fail(0, message("the file was shortened while it was read and then lengthened again to ", number_of(size_, "byte")), "write shards under another name and rename them when they are complete");
+        if (now != opened_) throw_changed(path_, size_, opened_, now);
     }
     void cancel() noexcept override { cancelled_.store(true, std::memory_order_relaxed); }
 
 private:
     std::string path_;
     file_handle file_;
+    file_marks opened_;
     std::uint64_t size_;
     std::uint64_t checked_ = 0;
     std::shared_ptr<detail::mapping const> map_;

@@ -14,6 +14,7 @@ enum class file_access {
     automatic,  ///< pread
     mmap,       ///< map the file; the caller promises that nobody changes it
     pread,      ///< copy; safe whatever happens to the file
+    pooled,     ///< the same over the descriptors that many files share (descriptor_pool): for files that are read now and then
 };
 
 struct open_options {
@@ -36,7 +37,7 @@ struct open_options {
 /// mmap remains for files that are sealed, where many ranks share a page cache and windows are large.
 inline std::shared_ptr<byte_source> open_file(std::string const& path, open_options options = {}) {
     if (options.access == file_access::mmap) return std::make_shared<mmap_source>(path);
-    return std::make_shared<pread_source>(path);
+    return std::make_shared<pread_source>(path, options.access == file_access::pooled);
 }
 
 /// open_file as an opener.

@@ -1,8 +1,9 @@
 // Implements: pread_source, a file read by copying: what was handed out can no longer change, shrink or fault.
 #pragma once
 
-#include <penstock/io/byte_source.hpp>  // defines: byte_source
-#include <penstock/io/file_handle.hpp>  // defines: file_handle, throw_changed, errno_text
+#include <penstock/io/byte_source.hpp>      // defines: byte_source
+#include <penstock/io/descriptor_pool.hpp>  // defines: descriptor_pool
+#include <penstock/io/file_handle.hpp>      // defines: file_handle, file_marks, check_unchanged, errno_text
 
 #include <algorithm>
 #include <atomic>
@@ -17,9 +18,18 @@ namespace penstock::io {
 /// Short requests are served from one window that is reused, so it stays in the CPU's cache and a sequential walk over small members
 /// costs one system call per 256 KiB. The window is 4 KiB after a jump and grows fourfold while requests follow each other, so a header
 /// scan over large members reads little. Blobs own exactly their bytes: a shuffle window pins no neighbours.
+/// After every system call length and time of change are those of the file when it was opened, else it is a stage_error: no byte of a later
+/// write is handed out (file_marks says how fine that is), and one of a mere `touch` neither.
+/// `pooled`: its descriptor is one of the process's descriptor_pool and may be closed between two reads; a file that was replaced meanwhile is an error.
 class pread_source final : public byte_source {
 public:
-    explicit pread_source(std::string path) : path_(std::move(path)), file_(file_handle::for_reading(path_)), size_(file_.length(path_)) {}
+    explicit pread_source(std::string path, bool pooled = false) : path_(std::move(path)) {
+        auto const open = [&] { return file_handle::for_reading(path_); };
+        auto const file = pooled ? descriptor_pool::of_process().lend(lent_, open) : std::make_shared<file_handle const>(open());
+        opened_ = file_marks::of(file->status(path_));
+        size_ = opened_.bytes;
+        if (!pooled) own_ = file;
+    }
 
     std::string const& name() const override { return path_; }
     std::uint64_t size() const override { return size_; }
@@ -41,7 +51,7 @@ public:
         return window(offset, length);
     }
     void verify() override {
-        if (auto const now = file_.length(path_); now != size_) throw_changed(path_, (std::min)(now, size_), size_, now);
+        check_unchanged(*descriptor(), path_, size_, opened_);
     }
     /// A read that the kernel itself blocks (a dead network mount) ends when the kernel returns.
     void cancel() noexcept override { cancelled_.store(true, std::memory_order_relaxed); }
@@ -69,29 +79,40 @@ private:
         }
         return {memory_.get() + (offset - at_), length};
     }
+    std::shared_ptr<file_handle const> descriptor() {
+        if (own_) return own_;
+        return descriptor_pool::of_process().lend(lent_, [&] {
+            auto file = file_handle::for_reading(path_);
+            check_unchanged(file, path_, size_, opened_);
+            return file;
+        });
+    }
     void fill(std::byte* to, std::uint64_t offset, std::size_t length) {
+        auto const file = descriptor();
         while (length != 0) {
             if (cancelled_.load(std::memory_order_relaxed)) fail(offset, "cancelled", "the pipeline was stopped while this read was under way");
-            auto const got = ::pread(file_.get(), to, (std::min<std::size_t>)(length, 16 << 20), static_cast<off_t>(offset));
+            auto const got = ::pread(file->get(), to, (std::min<std::size_t>)(length, 16 << 20), static_cast<off_t>(offset));
             if (got < 0) {
                 if (errno == EINTR) continue;
                 auto const number = errno;
-                fail(offset, message("cannot read ", length, " bytes: ", errno_text(number)), std::string(errno_hint(number)));
+                fail(offset, message("cannot read ", number_of(length, "byte"), ": ", errno_text(number)), std::string(errno_hint(number)));
             }
             if (got == 0) {
-                auto const now = file_.length(path_);
-                if (now < offset + length) throw_changed(path_, offset, size_, now);
-                fail(offset, message("the system returned no bytes of ", length, " although the file has them"), "try again; the file system misbehaves");
+                check_unchanged(*file, path_, offset, opened_);
+                fail(offset, message("the system returned none of ", number_of(length, "byte"), " although the file has them"), "try again; the file system misbehaves");
             }
             to += got;
             offset += static_cast<std::uint64_t>(got);
             length -= static_cast<std::size_t>(got);
         }
+        check_unchanged(*file, path_, offset, opened_);
     }
 
     std::string path_;
-    file_handle file_;
-    std::uint64_t size_;
+    std::shared_ptr<file_handle const> own_;
+    std::weak_ptr<file_handle const> lent_;
+    file_marks opened_;
+    std::uint64_t size_ = 0;
     std::unique_ptr<std::byte[]> memory_;
     std::size_t room_ = 0, held_ = 0, step_ = smallest;
     std::uint64_t at_ = 0;

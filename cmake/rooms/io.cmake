@@ -10,4 +10,5 @@ penstock_room(io USES core HEADERS
   io/mmap_source.hpp
   io/open_file.hpp
   io/pread_source.hpp
+  io/spot_sum.hpp
 )

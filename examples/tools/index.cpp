@@ -1,7 +1,7 @@
 // Builds, verifies and prints the index of tar shards: how many samples each has, where they lie, and what their fields add up to.
 //
-//   shards --> headers --> penstock-index              one line per shard, beside the shards
-//          \-> payloads -> penstock-index.d/*.block    offsets of samples, and with --crc a CRC-32C per field
+//   shards --> headers --> .penstock-index              one line per shard, beside the shards
+//          \-> payloads -> .penstock-index.d/*.block    offsets of samples, and with --crc a CRC-32C per field
 //
 //   penstock-index build --crc 'data/train-{000..127}.tar'
 #include "arguments.hpp"
@@ -26,8 +26,10 @@ constexpr char const* help = R"(usage: penstock-index build  [--crc] [--again] [
        penstock-index verify [--headers] [--threads N] SHARDS...
        penstock-index print  [--samples] SHARDS...
 
-  build        counts the samples of each shard and remembers where they lie; what is there and right is kept,
-               so a run that was interrupted goes on where it was
+  build        counts the samples of each shard and remembers where they lie, in .penstock-index and
+               .penstock-index.d beside the shards; what is there and right is kept, so a run that was interrupted
+               goes on where it was, and shards that were copied with their index are not read again; what is
+               replaced is told, and a file of that name that is no index is left as it is
     --crc      reads every payload and remembers a CRC-32C of each field, for read_tar({.verify = true})
     --again    indexes every shard anew
   verify       compares shards with their index: number and place of samples, and fields with their checksums
@@ -37,10 +39,13 @@ constexpr char const* help = R"(usage: penstock-index build  [--crc] [--again] [
   SHARDS       names, patterns or directories: 'data/train-{000..127}.tar', 'data/*.tar', data/, @names.txt
   --threads N  shards that are read at the same time (default 4)
 
-Exit status: 0 all is well, 1 a shard is damaged, missing, changed or not indexed, 2 the question was wrong.
+Exit status: 0 all is well, 1 a shard is damaged, missing, changed or not indexed, 2 the question was wrong or the
+index cannot be written.
 )";
 
 std::string counted(std::uint64_t n, std::string const& one) { return grouped(n) + " " + one + (n == 1 ? "" : "s"); }
+
+void note(std::string const& text) { std::printf("%s\n", text.c_str()); }
 
 int finish(std::vector<ps::indexed_shard> const& shards, std::string const& done) {
     std::uint64_t samples = 0, bytes = 0, kept = 0, bad = 0;
@@ -70,7 +75,7 @@ int print(ps::shard_names const& names, bool samples) {
             status = 1;
             continue;
         }
-        auto const block = ps::detail::fresh_block(path, *now);
+        auto const block = ps::detail::fresh_block(path, now->bytes, &*now);
         std::printf("%s: %s, %s, %s\n", path.c_str(), counted(*known.samples, "sample").c_str(), readable_bytes(now->bytes).c_str(),
                     !block ? "no block" : !block->has_checksums() ? "offsets" : "offsets and checksums");
         for (std::uint64_t n = 0; samples && block && n != block->samples(); ++n) {
@@ -90,7 +95,7 @@ int run(tools::arguments const& args) {
     auto const what = words.front();
     if (what != "build" && what != "verify" && what != "print") throw ps::config_error(ps::message("expected build, verify or print, got '", what, "'\n  HINT: --help explains them"));
     auto const names = ps::shard_names::expand(pattern);
-    if (what == "build") return finish(ps::build_index(names, {.checksums = args.has("--crc"), .again = args.has("--again"), .threads = threads, .progress = ps::print_progress()}), "indexed");
+    if (what == "build") return finish(ps::build_index(names, {.checksums = args.has("--crc"), .again = args.has("--again"), .threads = threads, .progress = ps::print_progress(), .notes = note}), "indexed");
     if (what == "verify") return finish(ps::verify_index(names, args.has("--headers"), threads, ps::print_progress()), "verified");
     return print(names, args.has("--samples"));
 }

@@ -17,6 +17,7 @@
 #include <support/tar_maker.hpp>
 #include <support/temp_dir.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -379,21 +381,21 @@ TEST_CASE("indexed: shards without a block are scanned once, and the block is le
     CHECK(scans == 1);
     CHECK(ps::shard_index::read(disk.dir().path() + "/").size() == 3);  // counts for read_tar as well
     fs::remove(ps::shard_block::path_of(disk[2]));
-    fs::remove(disk.dir().path("penstock-index"));
+    fs::remove(disk.dir().path(".penstock-index"));
     auto none = disk.plan() | ps::indexed({.write_index = false, .progress = {}});
     CHECK_FALSE(fs::exists(ps::shard_block::path_of(disk[2])));
     CHECK(sorted(drain(none).ids) == range(14));
     CHECK(has(error_of<ps::config_error>([&] { (void)(disk.plan() | ps::indexed({.scan = ps::scan_shards::never})); }), disk[2] + ", and scan is never\n  HINT"));
     CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({"s3://b/a.tar"}) | ps::indexed(quiet())); }), "s3://b/a.tar, and shards behind an address"));
     if (::geteuid() != 0) {
-        fs::permissions(disk.dir().path("penstock-index.d"), fs::perms::owner_read | fs::perms::owner_exec);
+        fs::permissions(disk.dir().path(".penstock-index.d"), fs::perms::owner_read | fs::perms::owner_exec);
         auto kept = disk.plan() | ps::indexed(quiet());
-        fs::permissions(disk.dir().path("penstock-index.d"), fs::perms::owner_all);
+        fs::permissions(disk.dir().path(".penstock-index.d"), fs::perms::owner_all);
         CHECK_FALSE(fs::exists(ps::shard_block::path_of(disk[2])));
         CHECK(sorted(drain(kept).ids) == range(14));
     }
-    fs::remove_all(disk.dir().path("penstock-index.d"));
-    disk.dir().write("penstock-index.d", "in the way");
+    fs::remove_all(disk.dir().path(".penstock-index.d"));
+    disk.dir().write(".penstock-index.d", "in the way");
     auto held = disk.plan() | ps::indexed(quiet());
     CHECK(sorted(drain(held).ids) == range(14));
 }
@@ -483,12 +485,42 @@ TEST_CASE("indexed: shards and blocks that changed after the start are errors th
         auto const disk = shards({3, 3});
         auto p = disk.plan() | ps::indexed(opened);
         fs::remove(disk[0]);
+        auto other = test::file_bytes(disk[1]);
+        other[512] = 'x';
+        disk.dir().write("s-1.tar", other);
         fs::last_write_time(disk[1], fs::last_write_time(disk[1]) + 1h);
         auto const got = drain(p);
         CHECK(got.ids.empty());
         CHECK(has(got.errors.at(0), disk[0] + " (id 0): "));
         CHECK(has(got.errors.at(0), "No such file"));
         CHECK(has(got.errors.at(3), disk[1] + " (id 3): the shard was changed after it was indexed; 1 sample is lost\n  HINT: shards must not change"));
+    }
+    SECTION("touched: nothing is lost of a shard that is not open, one sample of one that is") {
+        auto const disk = shards({3, 3});
+        auto p = disk.plan() | ps::indexed(opened);
+        CHECK(drain(p, 1).ids == range(1));
+        for (auto const& path : disk.names()) fs::last_write_time(path, fs::last_write_time(path) + 1h);
+        auto const got = drain(p);
+        CHECK(got.ids.size() >= 4);
+        CHECK(got.ids.size() + got.errors.size() == 5);
+        for (auto const& e : got.errors) CHECK(has(e, "written to while it was read"));
+    }
+    SECTION("overwritten at the same length while it is open: never a byte of the new one under the old name") {
+        auto const disk = shards({40, 3});
+        auto const bytes = test::file_bytes(disk[0]);
+        fs::last_write_time(disk[0], fs::last_write_time(disk[0]) - 1h);
+        auto p = disk.plan() | ps::indexed(opened);
+        CHECK(drain(p, 2).ids.size() == 2);
+        auto other = bytes;
+        for (std::uint64_t id = 0; id != 40; ++id) other[other.find(shards::key(id) + ".cls") + 512] = '9';  // the headers stay as they are
+        {
+            auto f = std::fstream(disk[0], std::ios::in | std::ios::out | std::ios::binary);  // in place, as rsync --inplace does
+            f << other;
+        }
+        auto const got = drain(p);
+        CHECK(got.ids.size() <= 3 + 2);  // what lay in the window of before, and the other shard
+        CHECK(has(got.errors.at(0), "the file was written to while it was read"));
+        CHECK(has(got.errors.back(), "the shard was changed after it was indexed; 1 sample is lost\n  HINT: shards must not change"));
     }
     SECTION("an older block, before the start: scanned again") {
         auto const disk = shards({3});
@@ -621,6 +653,60 @@ TEST_CASE("indexed: at most open_shards are open, and one that is opened again d
     CHECK(open == 2);
     CHECK(blocks.size() > 100);
     CHECK(std::count_if(blocks.begin(), blocks.end(), [](auto const& b) { return b->bytes_read > 2000 * 8; }) == 6);
+}
+
+TEST_CASE("indexed: a data set that was copied is read by its blocks, with their checksums, and remembered anew", "[unit][indexed]") {
+    auto const disk = shards({9, 0, 12});
+    (void)ps::build_index(ps::shard_names::list(disk.names()), {.checksums = true});
+    for (auto const& path : disk.names()) fs::last_write_time(path, fs::last_write_time(path) + 1h);
+    auto verified = disk.plan() | ps::indexed({.scan = ps::scan_shards::never, .verify = true});
+    CHECK(sorted(drain(verified).ids) == range(21));
+    auto const before = test::file_bytes(ps::shard_block::path_of(disk[0]));
+    auto held = disk.plan() | ps::indexed({.open_shards = 1, .write_index = false, .scan = ps::scan_shards::never});
+    CHECK(sorted(drain(held).ids) == range(21));
+    CHECK(test::file_bytes(ps::shard_block::path_of(disk[0])) == before);
+    auto p = disk.plan() | ps::indexed({.scan = ps::scan_shards::never});
+    CHECK(sorted(drain(p).ids) == range(21));
+    auto const now = *ps::shard_index::stat_of(disk[0]);
+    auto const block = ps::shard_block::read(disk[0], ps::io::file_opener(), now.bytes, &now);
+    CHECK(block.shard().mtime_ns == now.mtime_ns);
+    CHECK(block.has_checksums());
+}
+
+TEST_CASE("indexed: a foreign file under the name of an index or a block stops the build, and stays", "[unit][indexed]") {
+    auto const disk = shards({3});
+    auto const index = disk.dir().write(".penstock-index", "my notes");
+    CHECK(has(error_of<ps::config_error>([&] { (void)(disk.plan() | ps::indexed(quiet())); }), index + ": this is no index of penstock"));
+    fs::remove(index);
+    fs::create_directory(disk.dir().path(".penstock-index.d"));
+    auto const block = disk.dir().write(".penstock-index.d/s-0.tar.block", "my notes");
+    CHECK(has(error_of<ps::config_error>([&] { (void)(disk.plan() | ps::indexed(quiet())); }), block + ": this is no block of penstock"));
+    auto p = disk.plan() | ps::indexed({.write_index = false, .progress = {}});
+    CHECK(sorted(drain(p).ids) == range(3));
+    CHECK(test::file_bytes(block) == "my notes");
+}
+
+TEST_CASE("indexed: hundreds of open shards share a few descriptors, and a low limit of open files is enough", "[unit][indexed]") {
+    auto const disk = shards(std::vector<std::uint64_t>(90, 4));
+    auto const open_now = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator{}); };
+    auto const before = open_now();
+    auto p = disk.plan() | ps::indexed(quiet());
+    auto q = disk.plan() | ps::indexed(quiet());
+    p.reset(1, 0);
+    q.reset(2, 0);
+    CHECK(drain(p, 300).ids.size() == 300);
+    CHECK(open_now() - before <= 64);
+    auto limit = ::rlimit{}, small = ::rlimit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    small = limit;
+    small.rlim_cur = static_cast<::rlim_t>(before) + 8;
+    ::setrlimit(RLIMIT_NOFILE, &small);
+    auto const rest = drain(p), all = drain(q);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    CHECK(rest.errors.empty());
+    CHECK(rest.ids.size() == 60);
+    CHECK(all.errors.empty());
+    CHECK(sorted(all.ids) == range(360));
 }
 
 TEST_CASE("indexed: a state over other data, another order or another part is refused", "[unit][indexed]") {

@@ -354,9 +354,12 @@ TEST_CASE("read_tar: what was counted is remembered beside the shards, and check
     { std::ofstream(directory + "sizes.json") << "{\"s-0.tar\": 4}"; }
     CHECK(has(error_of<ps::config_error>([&] { (void)(disk.plan() | ps::read_tar()); }), disk[1] + ": is not in " + directory + "sizes.json"));
     std::filesystem::remove(directory + "sizes.json");
-    // rubbish is no error
+    // a damaged one is no error, and a foreign one is left alone
     disk.write(1, shards::tar(4, 6));
     { std::ofstream(index) << "rubbish"; }
+    CHECK(has(error_of<ps::config_error>([&] { (void)(disk.plan() | ps::read_tar()); }), index + ": this is no index of penstock"));
+    CHECK((disk.plan() | ps::read_tar({.write_index = false})).world_max() == 10);
+    { std::ofstream(index) << "penstock-index 3\nrubbish"; }
     CHECK((disk.plan() | ps::read_tar()).world_max() == 10);
     CHECK(ps::shard_index::read(directory).problem().empty());
 }

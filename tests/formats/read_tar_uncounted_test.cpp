@@ -85,7 +85,7 @@ TEST_CASE("read_tar of unknown counts: the first epoch deals whole shards and wr
         std::vector<decltype(disk.open(0, 1))> ranks;
         for (std::uint32_t r = 0; r != world; ++r) ranks.push_back(disk.open(r, world, &scanned));
         CHECK(disk.indexed() == 0);
-        CHECK_FALSE(fs::exists(disk.dir.path("penstock-index")));
+        CHECK_FALSE(fs::exists(disk.dir.path(".penstock-index")));
         std::vector<std::uint64_t> ids, unique, positions;
         for (auto& p : ranks) {
             p.reset(7, 0);
@@ -187,14 +187,14 @@ TEST_CASE("read_tar of unknown counts: resumes at every position and over the fi
         }
     };
     for (std::uint32_t const rank : {0u, 1u}) {
-        fs::remove(disk.dir.path("penstock-index"));
+        fs::remove(disk.dir.path(".penstock-index"));
         auto p = disk.open(rank, 2);
         p.reset(4, 0);
         std::vector<ps::state> states;
         auto const whole = trace(p, &states);
         for (bool const counted : {false, true}) {
             for (std::size_t k = 0; k != states.size(); ++k) {
-                if (!counted) fs::remove(disk.dir.path("penstock-index"));
+                if (!counted) fs::remove(disk.dir.path(".penstock-index"));
                 auto q = disk.open(rank, 2);
                 q.load(ps::state::parse(states[k].text()));
                 CHECK(q.save() == states[k]);

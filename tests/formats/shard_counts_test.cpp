@@ -1,5 +1,6 @@
 // Implements: tests of shard_counts: who is believed in which order, what is scanned, what is told, what a killed or failed scan leaves.
 #include <penstock/formats/shard_counts.hpp>
+#include <penstock/sources/shard_list.hpp>
 
 #include <support/tar_maker.hpp>
 #include <support/temp_dir.hpp>
@@ -85,7 +86,7 @@ TEST_CASE("shard_counts: the index first, then sizes.json, then a scan that writ
 
     dir.write("sizes.json", "{\"0.tar\": 10, \"1.tar\": 11, \"2.tar\": 12, \"3.tar\": 13, \"4.tar\": 14}");
     CHECK(counts(paths, options).from_index == 6);
-    fs::remove(dir.path("penstock-index"));
+    fs::remove(dir.path(".penstock-index"));
     CHECK(has(error_of([&] { counts(paths, options); }), "here: " + paths[5] + ": is not in " + dir.path("sizes.json")));
     paths.pop_back();
     auto const fifth = counts(paths, options);
@@ -123,6 +124,83 @@ TEST_CASE("shard_counts: indexes of DALI and Energon are believed where they fit
     CHECK(has(error_of([&] { counts({b}, options); }), "part/b.tar: is not in " + dir.path(".nv-meta/.info.json")));
 }
 
+TEST_CASE("shard_counts: a data set that was copied keeps its index; a shard rewritten at the same length is scanned again", "[unit][formats]") {
+    auto const dir = test::temp_dir{}, other = test::temp_dir{};
+    auto paths = std::vector<std::string>{}, copies = std::vector<std::string>{};
+    for (int i = 0; i < 5; ++i) {
+        paths.push_back(dir.write(std::to_string(i) + ".tar", shard(i + 1)));
+        copies.push_back(other.path(std::to_string(i) + ".tar"));
+    }
+    auto const options = ps::shard_counts_options{.progress = {}};
+    (void)counts(paths, options);
+    fs::copy(dir.path(), other.path(), fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    for (auto const& path : copies) fs::last_write_time(path, fs::file_time_type::clock::now() + std::chrono::hours(1));
+    auto const never = ps::shard_counts_options{.scan = ps::scan_shards::never, .write_index = false, .progress = {}};
+    CHECK(counts(copies, never).from_index == 5);
+    CHECK(counts(copies, options).samples == list{1, 2, 3, 4, 5});
+    for (auto const& path : copies) CHECK_FALSE(ps::shard_index::read(other.path() + "/").look(path).moved);  // remembered with the new times
+
+    auto swapped = shard(2);
+    swapped.resize(static_cast<std::size_t>(fs::file_size(copies[2])), '\0');  // tar files are padded, to 10,240 bytes for example
+    other.write("2.tar", swapped);
+    fs::last_write_time(copies[2], fs::file_time_type::clock::now() + std::chrono::hours(2));
+    auto const found = counts(copies, options);
+    CHECK(found.samples == list{1, 2, 2, 4, 5});
+    CHECK(found.scanned == 1);
+}
+
+TEST_CASE("shard_counts: a count of 0 is checked, whoever says it", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    auto const full = dir.write("a.tar", shard(50)), empty = dir.write("b.tar", shard(0));
+    auto const options = ps::shard_counts_options{.write_index = false, .progress = {}, .who = "read_tar"};
+    auto const resolved = [&](ps::shard_list_options const& o) { return error_of([&] { (void)ps::resolve_counts(ps::shard_list({full, empty}, o), options); }); };
+    auto const side = dir.write("sizes.json", "{\"a.tar\": 0, \"b.tar\": 0}");
+    auto const text = error_of([&] { counts({full, empty}, options); });
+    CHECK(has(text, "read_tar: " + full + ": index_mismatch: " + side + " says 0 samples, the shard has 50\n  HINT: correct the count"));
+    CHECK(has(resolved({}), "index_mismatch: " + side + " says 0 samples"));
+    dir.write("sizes.json", "{\"a.tar\": 50, \"b.tar\": 0}");
+    CHECK(counts({full, empty}, options).samples == list{50, 0});
+    fs::remove(side);
+    auto const offsets = dir.write("a.tar.idx", u64({0}));  // Energon's form of an empty shard
+    CHECK(has(error_of([&] { counts({full, empty}, options); }), "index_mismatch: the index beside it says 0 samples, the shard has 50"));
+    fs::remove(offsets);
+    CHECK(has(resolved({.counts = {0, 0}}), "read_tar: " + full + ": index_mismatch: the plan says 0 samples, the shard has 50\n  HINT: leave samples_per_shard and counts out"));
+    CHECK(resolved({.counts = {50, 0}}) == "no error");
+}
+
+TEST_CASE("shard_counts: sizes.json speaks of the shards of its own directory, and names that are not there are told", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    fs::create_directories(dir.path("x"));
+    fs::create_directories(dir.path("y"));
+    auto const a = dir.write("x/0.tar", shard(2)), b = dir.write("y/0.tar", shard(3)), c = dir.write("y/1.tar", shard(4));
+    auto told = std::string{};
+    auto const options = ps::shard_counts_options{.write_index = false, .progress = {}, .notes = [&](std::string const& note) { told += note + ";"; }, .who = "here"};
+    auto const side = dir.write("x/sizes.json", "{\"0.tar\": 2}");
+    auto const found = counts({a, b, c}, options);
+    CHECK(found.samples == list{2, 3, 4});
+    CHECK(found.scanned == 2);
+    CHECK(told.empty());
+    dir.write("x/sizes.json", "{\"0.tar\": 2, \"7.tar\": 9, \"8.tar\": 9}");
+    CHECK(counts({a}, options).samples == list{2});
+    CHECK(told == "here: " + side + " lists 2 shards that are not there: " + dir.path("x/7.tar") + ", ...;");
+    dir.write("x/7.tar", shard(9));
+    told.clear();
+    (void)counts({a}, options);
+    CHECK(told == "here: " + side + " lists 1 shard that is not there: " + dir.path("x/8.tar") + ";");
+}
+
+TEST_CASE("shard_counts: a foreign file under the name of the index stops a scan that would be remembered, and stays", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    auto const path = dir.write("a.tar", shard(2)), notes = dir.write(".penstock-index", "my notes");
+    CHECK(has(error_of([&] { counts({path}, {.progress = {}}); }), notes + ": this is no index of penstock"));
+    CHECK(counts({path}, {.write_index = false, .progress = {}}).samples == list{2});
+    CHECK(test::file_bytes(notes) == "my notes");
+    fs::remove(notes);
+    auto const lock = dir.write(".penstock-counting", "somebody's");  // no turn is taken, and nothing is lost
+    CHECK(counts({path}, {.progress = {}}).samples == list{2});
+    CHECK(test::file_bytes(lock) == "somebody's");
+}
+
 TEST_CASE("shard_counts: names behind an address are not scanned unless it is asked for", "[unit][formats]") {
     auto options = ps::shard_counts_options{.local = false, .progress = {}, .who = "read_tar"};
     options.count = [](std::string const& path) { return path.size(); };
@@ -132,7 +210,7 @@ TEST_CASE("shard_counts: names behind an address are not scanned unless it is as
     options.scan = ps::scan_shards::always;
     CHECK(counts(remote, options).samples == list{5, 17});
     options.scan = ps::scan_shards::never;
-    CHECK(has(error_of([&] { counts({"a.tar"}, options); }), "of 1 shards is not known, the first is a.tar, and scan is never"));
+    CHECK(has(error_of([&] { counts({"a.tar"}, options); }), "of 1 shard is not known, the first is a.tar, and scan is never"));
 }
 
 TEST_CASE("shard_counts: many shards give the same on any number of threads", "[unit][formats]") {
@@ -227,11 +305,11 @@ TEST_CASE("shard_counts: of processes that scan at once, one does the work", "[u
 TEST_CASE("shard_counts: a directory that cannot be written costs a scan, not an error", "[unit][formats]") {
     auto const dir = test::temp_dir{};
     auto const path = dir.write("a.tar", shard(2));
-    fs::create_directory(dir.path("penstock-index.tmp"));  // works for root too: the index cannot be created
+    fs::create_directory(ps::io::atomic_file::temporary_of(dir.path(".penstock-index")));  // works for root too: the index cannot be created
     fs::create_directory(dir.path(".penstock-counting"));
     CHECK(counts({path}).samples == list{2});
     CHECK(counts({path}).scanned == 1);
-    CHECK_FALSE(fs::exists(dir.path("penstock-index")));
+    CHECK_FALSE(fs::exists(dir.path(".penstock-index")));
 }
 
 TEST_CASE("print_progress: what a scan will cost is said before it starts, and nothing about a short one", "[unit][formats]") {

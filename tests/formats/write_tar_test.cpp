@@ -144,6 +144,11 @@ TEST_CASE("complete_shards: whatever is not whole and unchanged is named", "[uni
     CHECK(has(why, "4 shards"));
     fs::remove(dir.path("t-000003.tar"));
     fs::last_write_time(dir.path("t-000001.tar"), fs::file_time_type::clock::now() + std::chrono::seconds(5));
+    CHECK(complete());  // as after a copy
+    auto bytes = test::file_bytes(dir.path("t-000001.tar"));
+    bytes[600] ^= 1;
+    dir.write("t-000001.tar", bytes);
+    fs::last_write_time(dir.path("t-000001.tar"), fs::file_time_type::clock::now() + std::chrono::seconds(9));
     CHECK_FALSE(complete());
     CHECK(has(why, "was changed after it was indexed"));
     fs::resize_file(dir.path("t-000001.tar"), 512);
@@ -151,9 +156,9 @@ TEST_CASE("complete_shards: whatever is not whole and unchanged is named", "[uni
     CHECK(has(why, "has 512 bytes"));
     fs::remove(dir.path("t-000001.tar"));
     CHECK_FALSE(complete());
-    dir.write("penstock-index", "nonsense");
+    dir.write(".penstock-index", "nonsense");
     CHECK_FALSE(complete());
-    CHECK(has(why, "no index of version 2"));
+    CHECK(has(why, "is no index of penstock"));
 }
 
 TEST_CASE("write_tar: an error in mid-stream leaves whole shards, no index and no temporary", "[unit][formats]") {

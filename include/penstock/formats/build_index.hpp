@@ -3,7 +3,7 @@
 
 #include <penstock/formats/parallel_shards.hpp>  // defines: for_each_shard
 #include <penstock/formats/shard_block.hpp>      // defines: shard_block, shard_index
-#include <penstock/formats/shard_progress.hpp>   // defines: shard_progress, progress_meter, progress_sink
+#include <penstock/formats/shard_progress.hpp>   // defines: shard_progress, progress_meter, progress_sink, note_sink
 #include <penstock/formats/tar_marks.hpp>        // defines: mark_samples, check_sample, walk_samples
 #include <penstock/io/open_file.hpp>             // defines: open_file
 #include <penstock/sources/shard_names.hpp>      // defines: shard_names
@@ -27,6 +27,7 @@ struct build_index_options {
     bool again = false;      ///< even where what is there is still right
     int threads = 4;         ///< shards that are read at the same time
     progress_sink progress = {};
+    note_sink notes = {};    ///< is told what is replaced
 };
 
 /// What came of one shard.
@@ -39,33 +40,51 @@ struct indexed_shard {
 
 namespace detail {
 
-/// The block of a shard when it is of this very file.
-inline std::optional<shard_block> fresh_block(std::string const& path, shard_index::entry const& now, std::string* why = nullptr) {
+/// The block of a shard when it is of this very content; without `now` when it is of a shard of this length.
+inline std::optional<shard_block> fresh_block(std::string const& path, std::uint64_t bytes, shard_index::entry const* now, std::string* why = nullptr) {
     try {
-        return shard_block::read(path, io::file_opener(), now.bytes, &now);
+        return shard_block::read(path, io::file_opener(), bytes, now);
     } catch (stage_error const& e) {
         if (why != nullptr) *why = e.what();
         return std::nullopt;
     }
 }
 
+/// Whether a shard has a block with checksums, of whatever content.
+inline bool had_checksums(std::string const& path) {
+    try {
+        return shard_block::there(path) && shard_block::read_heading(*shard_block::open_block(path, io::file_opener())).has_checksums();
+    } catch (stage_error const&) {
+        return false;
+    }
+}
+
 }  // namespace detail
 
-/// Indexes local shards: a `penstock-index` in each directory, and a block per shard. What is there and right is kept, so a run that was
-/// killed goes on where it was; files appear only when they are complete. A damaged shard is a problem of that shard, and the others go on;
-/// a directory that cannot be written is a stage_error.
+/// Indexes local shards: a `.penstock-index` in each directory, and a block per shard. What is there and right is kept, so a run that was
+/// killed goes on where it was, and a data set that was copied is remembered anew without being read; files appear only when they are complete.
+/// A damaged shard is a problem of that shard, and the others go on; a directory that cannot be written is a stage_error, and so is a file there
+/// that bears the name of an index or a block and is none.
 inline std::vector<indexed_shard> build_index(shard_names const& names, build_index_options const& options = {}) {
     auto result = std::vector<indexed_shard>(names.size());
     auto indexes = std::map<std::string, shard_index>{};
     auto work = std::vector<std::size_t>{};
     auto stats = std::vector<shard_index::entry>(names.size());
+    std::size_t lost = 0;
+    auto first_lost = std::string{};
     auto start = shard_progress{.who = "penstock-index", .doing = "indexing", .threads = options.threads};
     for (std::size_t i = 0; i != names.size(); ++i) {
         auto& shard = result[i];
         shard.path = names[i];
         auto const [directory, base] = shard_index::split(shard.path);
         auto const [index, fresh] = indexes.try_emplace(directory);
-        if (fresh) index->second = shard_index::read(directory);
+        if (fresh) {
+            index->second = shard_index::read(directory);
+            index->second.refuse_foreign();
+            if (options.notes && !index->second.problem().empty()) options.notes(index->second.problem() + "; it is written anew");
+            if (options.notes && index->second.old_name())
+                options.notes(message(shard_index::old_path_in(directory), " is of an older version; what it knows goes into ", shard_index::path_in(directory), ", and it may be removed"));
+        }
         auto const now = shard_index::stat_of(shard.path);
         if (!now) {
             shard.problem = shard_index::absence(shard.path) + "\n  HINT: look for the shard and its permissions, or take it off the list";
@@ -73,33 +92,42 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
         }
         stats[i] = *now;
         shard.bytes = now->bytes;
-        if (auto const known = index->second.look(shard.path, now).samples; known && !options.again) {
-            auto const block = detail::fresh_block(shard.path, *now);
-            if (block && block->samples() == *known && (!options.checksums || block->has_checksums())) {
-                shard.samples = *known;
+        if (auto const known = index->second.look(shard.path, now); known.samples && !options.again) {
+            auto const block = detail::fresh_block(shard.path, now->bytes, &*now);
+            if (block && block->samples() == *known.samples && (!options.checksums || block->has_checksums())) {
+                shard.samples = *known.samples;
                 shard.kept = true;
+                if (known.moved || index->second.old_name()) index->second.set(base, known.moved.value_or(*index->second.find(base)));
+                if (block->shard().mtime_ns != now->mtime_ns) shard_block::renew(shard.path, now->mtime_ns);
                 continue;
             }
         }
+        if (!options.checksums && detail::had_checksums(shard.path) && lost++ == 0) first_lost = shard.path;
         work.push_back(i);
         start.bytes += now->bytes;
     }
+    if (lost != 0 && options.notes)
+        options.notes(message(number_of(lost, "shard"), lost == 1 ? " loses its checksums" : " lose their checksums", ", which are replaced by an index without (--crc makes new ones): ", first_lost, lost == 1 ? "" : ", ..."));
     start.shards = work.size();
-    if (work.empty()) return result;
+    auto const write = [&] {
+        for (auto const& [directory, index] : indexes)
+            if (index.changed()) index.write(directory);
+    };
+    if (work.empty()) {
+        write();
+        return result;
+    }
     auto meter = detail::progress_meter(start, options.progress);
     auto guard = std::mutex{};
     using clock = std::chrono::steady_clock;
     auto saved = clock::now();
     auto pause = clock::duration(std::chrono::seconds(2));
-    auto const write = [&] {
-        for (auto const& [directory, index] : indexes)
-            if (index.changed()) index.write(directory);
-    };
     detail::for_each_shard(work.size(), options.threads, [&](std::size_t k) {
         auto& shard = result[work[k]];
         auto& marks = stats[work[k]];
         auto const [directory, base] = shard_index::split(shard.path);
         try {
+            marks.spots = io::spot_sum(*io::open_file(shard.path));
             auto const found = mark_samples(io::open_file(shard.path), options.checksums);
             marks.samples = shard.samples = found.samples;
             found.block.write(shard.path, marks, found.end);
@@ -124,8 +152,8 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
     return result;
 }
 
-/// Compares shards with their index and blocks: the number and place of every sample, and every field with its checksum where there is one.
-/// Reads payloads only then, or with `headers_only` never.
+/// Compares shards with their index and blocks, whatever their time of change: the number and place of every sample, and every field with its
+/// checksum where there is one. Reads payloads only then, or with `headers_only` never. Writes nothing.
 inline std::vector<indexed_shard> verify_index(shard_names const& names, bool headers_only = false, int threads = 4, progress_sink const& progress = {}) {
     auto result = std::vector<indexed_shard>(names.size());
     auto indexes = std::map<std::string, shard_index>{};
@@ -140,19 +168,23 @@ inline std::vector<indexed_shard> verify_index(shard_names const& names, bool he
     detail::for_each_shard(names.size(), threads, [&](std::size_t i) {
         auto& shard = result[i];
         auto const now = shard_index::stat_of(shard.path);
-        auto const known = indexes.at(shard_index::split(shard.path).first).look(shard.path, now);
+        auto const& index = indexes.at(shard_index::split(shard.path).first);
+        auto const known = index.look(shard.path, now);
         try {
             auto block = std::optional<shard_block>{};
-            if (!known.samples) shard.problem = known.reason;
-            else if (!shard_index::stat_of(shard_block::path_of(shard.path))) shard.problem = message(shard.path, " has no block (", shard_block::path_of(shard.path), ")");
-            else if (block = detail::fresh_block(shard.path, *now, &shard.problem); block) {
+            auto const entry = index.find(shard_index::split(shard.path).second);
+            bool const comparable = now && entry && entry->bytes == now->bytes;
+            if (!comparable) shard.problem = known.reason;
+            else if (!shard_block::there(shard.path)) shard.problem = message(shard.path, " has no block (", shard_block::path_of(shard.path), ")");
+            else if (block = detail::fresh_block(shard.path, now->bytes, nullptr, &shard.problem); block) {
                 bool const sums = block->has_checksums() && !headers_only;
-                detail::walk_samples(io::open_file(shard.path), {.expected_samples = *known.samples}, sums, [&](detail::tar_walker const& walker, std::optional<fields> const& whole) {
+                detail::walk_samples(io::open_file(shard.path), {.expected_samples = entry->samples}, sums, [&](detail::tar_walker const& walker, std::optional<fields> const& whole) {
                     auto const n = shard.samples++;
                     if (n >= block->samples() || block->offset(n) != walker.first_byte())
                         throw stage_error("penstock-index", fault::content, place{shard.path, whole ? whole->key() : walker.last_key(), walker.first_byte(), {}}, message("sample number ", n, " is not where its block says"), "index the shard again");
                     if (whole) detail::check_sample(*block, n, *whole);
                 });
+                if (!known.samples && entry->spots != 0) shard.problem = known.reason;  // bytes that are in no field
             }
         } catch (stage_error const& e) {
             shard.problem = e.what();

@@ -15,7 +15,7 @@ namespace penstock {
 struct indexed_options {
     /// Another order of all samples in every pass; false: the order of the shards, or that of shuffle_shards.
     bool shuffle = true;
-    /// Shards that stay open: each is a file or a connection, and at most 8 KiB.
+    /// Shards that stay open: each takes at most 8 KiB, and with `io` a connection; local files share the descriptors of the process (descriptor_pool).
     std::size_t open_shards = 128;
     /// How a name becomes bytes; empty: local files. Called from several threads while shards are indexed.
     io::opener io = {};
@@ -41,7 +41,7 @@ struct indexed_options {
 /// in every world that divides the global batch alike. Yields `sample`, as read_tar does, of the same fields and by the same rules.
 ///
 /// Order    a permutation of all samples of the pass by (seed, pass) alone, without a table; or that of the shards
-/// Buffers  one sample; open_shards shards are open
+/// Buffers  one sample; open_shards shards are open with their blocks, local ones over at most 64 descriptors in the whole process
 /// Resume   exact, one number. In another world by the ledger: some bytes in a file, in memory 16 per sample of this rank in the epoch
 /// Threads  none; index_threads while the chain is built, for shards without a block
 /// Errors   config_error for a shard that cannot be opened or indexed, or has a global pax header, and for no samples at all; lost_samples for damage,
@@ -55,7 +55,7 @@ inline auto indexed(indexed_options options = {}) {
         constexpr bool ok = std::is_same_v<P, shard_plan>;
         static_assert(ok, "indexed() reads a list of shards, but what stands before it yields items. HINT: put shard_list(...) before it");
         if constexpr (ok) {
-            auto places = detail::tar_places({.io = options.io ? options.io : io::file_opener(), .local = !options.io, .allow = options.allow, .notes = options.notes,
+            auto places = detail::tar_places({.io = options.io ? options.io : io::file_opener({.access = io::file_access::pooled}), .local = !options.io, .allow = options.allow, .notes = options.notes,
                                               .write_index = options.write_index, .verify = options.verify, .threads = options.index_threads, .scan = options.scan, .progress = options.progress});
             auto const placed = places.place(plan);
             return indexed_reader<detail::tar_places>(placed, std::move(places), options.shuffle, options.open_shards);

@@ -1,7 +1,9 @@
-// Implements: json_counts, {"00000.tar": 10000, ...} in a JSON file: open_clip's sizes.json, and the shard_counts of Energon's .info.json.
+// Implements: json_counts, {"00000.tar": 10000, ...} in a JSON file: open_clip's sizes.json, and the shard_counts of Energon's .info.json; and
+// json_side_files, which finds them.
 #pragma once
 
-#include <penstock/io/open_file.hpp>  // defines: open_file
+#include <penstock/formats/shard_index.hpp>  // defines: shard_index
+#include <penstock/io/open_file.hpp>         // defines: open_file
 
 #include <charconv>
 #include <cstdint>
@@ -145,5 +147,41 @@ inline std::map<std::string, std::uint64_t> read_energon_info(std::string const&
     if (!found) throw stage_error("read_energon_info", fault::content, place{path, {}, {}, {}}, "has no \"shard_counts\"", "prepare the data set again, or remove the file to have the shards counted");
     return *std::move(found);
 }
+
+namespace detail {
+
+/// Counts of many shards in one JSON file: sizes.json beside the shards, or Energon's .nv-meta in a directory above them. Each file is read once.
+class json_side_files {
+public:
+    struct file {
+        std::string path{}, root{};  ///< its names are paths below root
+        std::map<std::string, std::uint64_t> counts{};
+    };
+    /// The file that speaks of the shards in `directory`, or null.
+    file const* beside(std::string const& directory) {
+        auto const [known, fresh] = of_.try_emplace(directory, nullptr);
+        if (!fresh) return known->second;
+        if (auto const side = directory + "sizes.json"; shard_index::stat_of(side)) return known->second = read(side, directory, read_sizes_json);
+        auto up = directory;
+        for (int i = 0; i != 4; ++i) {
+            if (auto const side = up + ".nv-meta/.info.json"; shard_index::stat_of(side)) return known->second = read(side, up, read_energon_info);
+            if (up.empty() || up == "/") break;
+            up = shard_index::split(up.substr(0, up.size() - 1)).first;
+        }
+        return nullptr;
+    }
+    std::map<std::string, file> const& all() const { return files_; }
+
+private:
+    file const* read(std::string const& path, std::string const& root, std::map<std::string, std::uint64_t> (*parse)(std::string const&)) {
+        auto const [at, fresh] = files_.try_emplace(path);
+        if (fresh) at->second = {path, root, parse(path)};
+        return &at->second;
+    }
+    std::map<std::string, file> files_{};
+    std::map<std::string, file const*> of_{};
+};
+
+}  // namespace detail
 
 }  // namespace penstock

@@ -33,7 +33,7 @@ struct read_tar_options {
     damaged_shards damaged = damaged_shards::refuse;
     /// What is left out of a shard, where it would be damage otherwise; see tar_allow.
     tar_allow allow = {};
-    /// Remember what was counted in the index beside the shards (not with read_up_to, nor where anything is allowed); a directory that cannot be written is no error.
+    /// Remember what was counted in `.penstock-index` beside the shards (not with read_up_to, nor where anything is allowed); a directory that cannot be written is no error.
     bool write_index = true;
     /// Shards counted at the same time.
     int count_threads = 4;
@@ -109,8 +109,9 @@ struct tar_format {
     std::shared_ptr<tar_shard> open(std::string const& path, std::uint64_t samples) const {
         auto bytes = io(path);
         auto const find_block = [open = io, path, size = bytes->size(), here = local, must = verify]() -> std::optional<shard_block> {
-            auto const now = here ? shard_index::stat_of(path) : std::nullopt;
-            if (!must && (!here || !shard_index::stat_of(shard_block::path_of(path)))) return std::nullopt;
+            // whatever its time of change: every field is compared anyway
+            auto const now = here && !must ? shard_index::stat_of(path) : std::nullopt;
+            if (!must && (!here || !shard_block::there(path))) return std::nullopt;
             try {
                 auto block = shard_block::read(path, open, size, now ? &*now : nullptr);
                 if (must && !block.has_checksums()) throw stage_error("shard_block", fault::content, place{shard_block::path_of(path), {}, {}, {}}, "the block has no checksums", "add them: penstock-index build --crc");
@@ -176,7 +177,7 @@ inline shard_counts_options counting_of(read_tar_options const& o, tar_format co
 /// Before anything is read: that checksums are there at all.
 inline void require_blocks(shard_plan const& plan) {
     for (std::size_t i = 0; i != plan.shards(); ++i)
-        if (auto const path = plan.names()[i]; plan.count(i) != 0 && !shard_index::stat_of(shard_block::path_of(path)))
+        if (auto const path = plan.names()[i]; plan.count(i) != 0 && !shard_block::there(path))
             throw config_error(message("read_tar: verify needs the checksums of every shard, and ", path, " has none (", shard_block::path_of(path), ")\n  HINT: penstock-index build --crc 'the shards', or write them with write_tar"));
 }
 

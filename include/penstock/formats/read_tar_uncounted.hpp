@@ -27,10 +27,14 @@ namespace detail {
 /// Puts what the first epoch counted into the index beside the shards, at the end of each shard; where writing takes long, of several at once.
 class shards_found {
 public:
-    explicit shards_found(shard_names names) : names_(std::move(names)) {}
+    /// stage_error when nothing can be remembered because a foreign file bears the name of an index.
+    explicit shards_found(shard_names names) : names_(std::move(names)) {
+        for (std::size_t i = 0; i != names_.size(); ++i) indexes_.of(shard_index::split(names_[i]).first).refuse_foreign();
+        indexes_.forget();
+    }
 
     void begins(std::size_t shard) {
-        auto const now = shard_index::stat_of(names_[shard]);  // before it is read, so that a change meanwhile shows
+        auto const now = shard_index::marks_of(names_[shard]);  // before it is read, so that a change meanwhile shows
         if (now) open_.insert_or_assign(shard, *now);
     }
     void ends(std::size_t shard, std::uint64_t samples, bool last) {
@@ -97,7 +101,12 @@ inline auto read_tar(count_mode::unknown_t, read_tar_options options = {}) {
             using reader = discovering_reader<detail::tar_format>;
             auto out = typename reader::found_out{.count = [counting](shard_plan const& p) { return resolve_counts(p, counting); }};
             if (counting.write_index && local) {
-                auto const found = std::make_shared<detail::shards_found>(plan.names());
+                auto found = std::shared_ptr<detail::shards_found>{};
+                try {
+                    found = std::make_shared<detail::shards_found>(plan.names());
+                } catch (stage_error const& e) {
+                    detail::refuse_shard(e);
+                }
                 out.begins = [found](std::size_t shard) { found->begins(shard); };
                 out.ends = [found](std::size_t shard, std::uint64_t samples, bool last) { found->ends(shard, samples, last); };
             }

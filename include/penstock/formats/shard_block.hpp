@@ -5,14 +5,18 @@
 #include <penstock/io/atomic_file.hpp>       // defines: atomic_file, if_busy, throw_errno
 #include <penstock/io/crc32c.hpp>            // defines: crc32c
 #include <penstock/io/open_file.hpp>         // defines: opener, open_file, byte_source
+#include <penstock/io/spot_sum.hpp>          // defines: spot_sum
 
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <span>
@@ -23,13 +27,40 @@
 
 namespace penstock {
 
-/// `penstock-index.d/<shard>.block`, little-endian: a heading of 64 bytes (magic, bytes and mtime_ns of the shard, samples, fields, flags,
-/// CRC-32C of what follows and of the heading), u64 offset[samples + 1], and with checksums u32 first_field[samples + 1], u32 crc[fields].
-/// Like shard_index it replaces no check: it counts only while its shard has the length and time of change it was written for.
+/// `.penstock-index.d/<shard>.block`, little-endian: a heading of 64 bytes (magic, bytes and mtime_ns of the shard, samples, fields, flags,
+/// CRC-32C of what follows, spots of the shard, and CRC-32C of the heading), u64 offset[samples + 1], and with checksums u32 first_field[samples + 1],
+/// u32 crc[fields]. Like shard_index it replaces no check. It counts only while its shard has the length, and the time of change or the spots, that it
+/// was written for; what is read by it is compared with it: where a sample lies and ends, and with `verify`, whatever the time, every byte of its fields.
+///
+/// Older versions called the directory `penstock-index.d`. A block there is read where there is none under the new name, and never written again.
 class shard_block {
 public:
-    static std::string directory_of(std::string const& shard) { return shard_index::split(shard).first + "penstock-index.d/"; }
+    static std::string directory_of(std::string const& shard) { return shard_index::split(shard).first + ".penstock-index.d/"; }
     static std::string path_of(std::string const& shard) { return directory_of(shard) + shard_index::split(shard).second + ".block"; }
+    static std::string old_path_of(std::string const& shard) {
+        auto const [directory, base] = shard_index::split(shard);
+        return directory + "penstock-index.d/" + base + ".block";
+    }
+    /// Whether a local shard has a block of either name.
+    static bool there(std::string const& shard) { return shard_index::stat_of(path_of(shard)) || shard_index::stat_of(old_path_of(shard)); }
+    /// The file of the block, under the old name only where it cannot be opened under the new one; the error is that of the new one.
+    static std::shared_ptr<io::byte_source> open_block(std::string const& shard, io::opener const& opener) {
+        try {
+            return opener(path_of(shard));
+        } catch (stage_error const&) {
+            auto const first = std::current_exception();
+            try {
+                return opener(old_path_of(shard));
+            } catch (stage_error const&) {
+                std::rethrow_exception(first);
+            }
+        }
+    }
+    /// Removes the blocks of a local shard, under both names, where they are blocks.
+    static void remove(std::string const& shard) {
+        for (auto const& path : {path_of(shard), old_path_of(shard)})
+            if (state_of(path) == written::by_us) ::unlink(path.c_str());
+    }
 
     std::uint64_t samples() const { return offsets_.empty() ? 0 : offsets_.size() / 8 - 1; }
     /// Where the first header of sample i lies; i == samples(): the end of the last member.
@@ -58,7 +89,7 @@ public:
         }
         void has_global_headers() { flags_ |= global_headers; }
         std::uint64_t samples() const { return offsets_.size(); }
-        /// The block of a shard that has this length and time of change, and whose last member ends at `end`.
+        /// The block of a shard that has these marks, and whose last member ends at `end`.
         std::string bytes(shard_index::entry const& marks, std::uint64_t end) const {
             auto out = std::string(heading_bytes, '\0');
             auto const put = [&](auto const& numbers, auto last) {
@@ -79,18 +110,13 @@ public:
             number(std::uint64_t{sums_.size()});
             number(flags_);
             number(io::crc32c(out.data() + heading_bytes, out.size() - heading_bytes));
+            number(marks.spots);
             head.resize(heading_bytes - 4, '\0');
             number(io::crc32c(head.data(), head.size()));
             return out.replace(0, heading_bytes, head);
         }
         /// Writes it beside `shard`, atomically.
-        void write(std::string const& shard, shard_index::entry const& marks, std::uint64_t end) const {
-            auto const directory = directory_of(shard);
-            if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) io::throw_errno("shard_block", directory, "create the directory", errno);
-            auto file = io::atomic_file(path_of(shard), "shard_block", io::if_busy::wait);
-            file.write(bytes(marks, end));
-            file.commit();
-        }
+        void write(std::string const& shard, shard_index::entry const& marks, std::uint64_t end) const { put(shard, bytes(marks, end)); }
 
     private:
         std::uint32_t flags_;
@@ -100,24 +126,26 @@ public:
 
     /// What the first bytes of a block tell, without the rest of it.
     struct heading {
-        shard_index::entry shard{};  ///< length, time of change and samples of the shard it was written for
+        shard_index::entry shard{};  ///< samples, length, time of change and spots of the shard it was written for
         std::uint64_t fields = 0;
         std::uint32_t flags = 0, body_checksum = 0, checksum = 0;
 
         bool has_checksums() const { return (flags & checksummed) != 0; }
         bool seekable() const { return (flags & global_headers) == 0; }
-        /// Why it is not the block of a shard of this length, and of this time of change where that can be looked up; empty: it is.
-        std::string stale(std::uint64_t shard_bytes, shard_index::entry const* now) const {
-            if (shard_bytes != shard.bytes) return message("the shard has ", shard_bytes, " bytes, ", shard.bytes, " when it was indexed");
-            if (now != nullptr && now->mtime_ns != shard.mtime_ns) return "the shard was changed after it was indexed";
-            return {};
+        /// Why it is not the block of `path`, of this length and, where that can be looked up, as it is `now`; empty: it is. Where only the time of
+        /// change differs, the spots of the shard are read.
+        std::string stale(std::string const& path, io::opener const& open, std::uint64_t shard_bytes, shard_index::entry const* now) const {
+            if (shard_bytes != shard.bytes) return message("the shard has ", number_of(shard_bytes, "byte"), ", ", shard.bytes, " when it was indexed");
+            if (now == nullptr || now->mtime_ns == shard.mtime_ns) return {};
+            if (shard.spots == 0) return "the shard has another time of change than when it was indexed";
+            return io::spot_sum(*open(path)) == shard.spots ? std::string{} : "the shard was changed after it was indexed";
         }
     };
     /// Of the block `file`; the errors of read().
     static heading read_heading(io::byte_source& file) {
-        if (file.size() < heading_bytes + 8) refuse(file.name(), message("a block has at least ", heading_bytes + 8, " bytes, this has ", file.size()));
+        if (file.size() < heading_bytes + 8) refuse(file.name(), message("a block has at least ", heading_bytes + 8, " bytes, this one ", file.size()));
         auto const head = heading_of(file.peek(0, heading_bytes), file.name());
-        if (file.size() != bytes_of(head)) refuse(file.name(), message("its heading speaks of ", head.shard.samples, " samples, which its length of ", file.size(), " bytes contradicts"));
+        if (file.size() != bytes_of(head)) refuse(file.name(), message("its heading speaks of ", number_of(head.shard.samples, "sample"), ", which its length of ", file.size(), " bytes contradicts"));
         return head;
     }
     /// Where sample i begins, and where it and what is skipped behind it ends, of a block whose heading was read.
@@ -127,9 +155,19 @@ public:
     }
 
     /// The block of `shard` through `open`. stage_error when it is not there or cannot be read, and when it is no block, damaged, or of
-    /// a shard of another length. `now`, where the shard can be looked up, must have the time of change too.
+    /// a shard of another length. With `now`, as the shard can be looked up, its time of change or its spots must be the same too.
     static shard_block read(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes, shard_index::entry const* now = nullptr) {
-        return read_any(shard, open, [&](heading const& h) { return h.stale(shard_bytes, now); });
+        return read_any(shard, open, [&](heading const& h) { return h.stale(shard, open, shard_bytes, now); });
+    }
+    /// Gives the block of a local shard the time of change that the shard has now, under the new name: for one whose spots are the same.
+    static void renew(std::string const& shard, std::int64_t mtime_ns) {
+        auto const source = open_block(shard, io::file_opener());
+        auto bytes = std::string(source->read(0, static_cast<std::size_t>(source->size())).text());
+        (void)parse(blob::of(bytes), source->name());
+        std::memcpy(bytes.data() + 2 * 8, &mtime_ns, sizeof mtime_ns);
+        auto const own = io::crc32c(bytes.data(), heading_bytes - 4);
+        std::memcpy(bytes.data() + heading_bytes - 4, &own, sizeof own);
+        put(shard, bytes);
     }
     /// The bytes of a block; `path` is for messages.
     static shard_block parse(blob file, std::string const& path) {
@@ -145,19 +183,36 @@ public:
     }
 
 private:
+    enum class written { not_there, by_us, by_others };
+    /// Whose the file is, by its first bytes.
+    static written state_of(std::string const& path) {
+        if (!shard_index::stat_of(path)) return written::not_there;
+        auto const file = io::open_file(path);
+        auto const begins = file->peek(0, static_cast<std::size_t>((std::min<std::uint64_t>)(file->size(), kind.size())));
+        return kind.starts_with(std::string_view(reinterpret_cast<char const*>(begins.data()), begins.size())) ? written::by_us : written::by_others;
+    }
+    static void put(std::string const& shard, std::string const& bytes) {
+        auto const directory = directory_of(shard);
+        auto const path = path_of(shard);
+        if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) io::throw_errno("shard_block", directory, "create the directory", errno);
+        auto file = io::atomic_file(path, "shard_block", io::if_busy::wait);
+        if (state_of(path) == written::by_others)
+            throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, "this is no block of penstock, and a block cannot be kept under another name", "move the file away; to go without an index say .write_index = false");
+        file.write(bytes);
+        file.commit();
+    }
     template <class Refusal>
     static shard_block read_any(std::string const& shard, io::opener const& open, Refusal refusal) {
-        auto const path = path_of(shard);
-        auto const source = open(path);
-        return parse(source->read(0, static_cast<std::size_t>(source->size())), path, refusal);
+        auto const source = open_block(shard, open);
+        return parse(source->read(0, static_cast<std::size_t>(source->size())), source->name(), refusal);
     }
     template <class Refusal>
     static shard_block parse(blob file, std::string const& path, Refusal refusal) {
         auto const all = file.bytes();
-        if (all.size() < heading_bytes + 8) refuse(path, message("a block has at least ", heading_bytes + 8, " bytes, this has ", all.size()));
+        if (all.size() < heading_bytes + 8) refuse(path, message("a block has at least ", heading_bytes + 8, " bytes, this one ", all.size()));
         auto const head = heading_of(all, path);
         auto const n = head.shard.samples;
-        if (all.size() != bytes_of(head)) refuse(path, message("its heading speaks of ", n, " samples, which its length of ", all.size(), " bytes contradicts"));
+        if (all.size() != bytes_of(head)) refuse(path, message("its heading speaks of ", number_of(n, "sample"), ", which its length of ", all.size(), " bytes contradicts"));
         auto const body = all.subspan(heading_bytes);
         if (head.body_checksum != io::crc32c(body.data(), body.size())) refuse(path, "the block is damaged: its checksum does not hold");
         if (auto const why = refusal(head); !why.empty()) refuse(path, why);
@@ -183,7 +238,7 @@ private:
         if (std::memcmp(all.data(), magic.data(), magic.size()) != 0) refuse(path, "this is no block of version 2");
         auto const own = load<std::uint32_t>(all.subspan(heading_bytes - 4), 0);
         if (own != io::crc32c(all.data(), heading_bytes - 4)) refuse(path, "the heading is damaged: its checksum does not hold");
-        auto const head = heading{{load<std::uint64_t>(all, 3), load<std::uint64_t>(all, 1), load<std::int64_t>(all, 2)}, load<std::uint64_t>(all, 4), load<std::uint32_t>(all, 10), load<std::uint32_t>(all, 11), own};
+        auto const head = heading{{load<std::uint64_t>(all, 3), load<std::uint64_t>(all, 1), load<std::int64_t>(all, 2), load<std::uint32_t>(all, 12)}, load<std::uint64_t>(all, 4), load<std::uint32_t>(all, 10), load<std::uint32_t>(all, 11), own};
         constexpr auto most = std::uint64_t{1} << 40;
         if (head.shard.samples > most || head.fields > most) refuse(path, message("its heading speaks of ", head.shard.samples, " samples and ", head.fields, " fields"));
         return head;
@@ -193,7 +248,7 @@ private:
         throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, why, "write it again: penstock-index build --crc");
     }
 
-    static constexpr std::string_view magic = "pnstckB2";
+    static constexpr std::string_view kind = "pnstckB", magic = "pnstckB2";
     static constexpr std::size_t heading_bytes = 64;
     static constexpr std::uint32_t checksummed = 1, global_headers = 2;
     static_assert(std::endian::native == std::endian::little, "blocks are written in the machine's own order, which must be little-endian");

@@ -114,18 +114,20 @@ public:
         if (!plan.counted()) return plan.with_counts(counts);
         for (std::size_t i = 0; i != names.size(); ++i)
             if (counts[i] != plan.count(i))
-                throw config_error(message("indexed: ", names[i], ": the plan says ", plan.count(i), " samples, the shard has ", counts[i], "\n  HINT: leave samples_per_shard and counts out"));
+                throw config_error(message("indexed: ", names[i], ": the plan says ", number_of(plan.count(i), "sample"), ", the shard has ", counts[i], "\n  HINT: leave samples_per_shard and counts out"));
         return plan;
     }
 
     std::shared_ptr<tar_at_random> open(std::string const& path, std::uint64_t samples) {
         auto const bytes = o_.io(path);
-        auto const now = here(path) ? shard_index::stat_of(path) : std::nullopt;
+        auto const now = here(path) && !o_.verify ? shard_index::stat_of(path) : std::nullopt;  // verify compares every byte, whatever the time
         auto const kept = kept_.find(path);
-        auto const block = kept == kept_.end() ? o_.io(shard_block::path_of(path)) : nullptr;
-        auto const fits = [path, samples, now, size = bytes->size()](shard_block::heading const& h) {
-            if (auto const why = h.stale(size, now ? &*now : nullptr); !why.empty()) refuse(path, why);
-            if (h.shard.samples != samples) refuse(path, message("its block has ", h.shard.samples, " samples, ", samples, " when the run began"));
+        auto const block = kept == kept_.end() ? shard_block::open_block(path, o_.io) : nullptr;
+        auto const fits = [path, samples, now, open = o_.io, believed = believed_, size = bytes->size()](shard_block::heading const& h) {
+            bool const before = now && believed->is(path, *now);
+            if (auto const why = h.stale(path, open, size, now && !before ? &*now : nullptr); !why.empty()) refuse(path, why);
+            if (now && now->mtime_ns != h.shard.mtime_ns) believed->add(path, *now);
+            if (h.shard.samples != samples) refuse(path, message("its block has ", number_of(h.shard.samples, "sample"), ", ", samples, " when the run began"));
         };
         auto find = std::function<std::shared_ptr<shard_block const>()>{};
         if (!block) find = [fits, held = kept->second] {
@@ -167,17 +169,28 @@ private:
         auto const now = here(path) ? shard_index::stat_of(path) : std::nullopt;
         if (here(path)) {
             if (!now) throw config_error(message("indexed: ", shard_index::absence(path), "\n  HINT: look for the shard, or take it off the list"));
-            if (!shard_index::stat_of(shard_block::path_of(path))) return unknown;
+            if (!shard_block::there(path)) return unknown;
         }
         auto head = shard_block::heading{};
         try {
-            head = shard_block::read_heading(*o_.io(shard_block::path_of(path)));
-            if (!head.stale(now ? now->bytes : o_.io(path)->size(), now ? &*now : nullptr).empty()) return unknown;
+            head = shard_block::read_heading(*shard_block::open_block(path, o_.io));
+            if (!head.stale(path, o_.io, now ? now->bytes : o_.io(path)->size(), now && !o_.verify ? &*now : nullptr).empty()) return unknown;
+            if (now && !o_.verify && now->mtime_ns != head.shard.mtime_ns) moved(path, *now);
         } catch (stage_error const&) {
             return unknown;
         }
         require(path, head.seekable(), head.has_checksums());
         return head.shard.samples;
+    }
+    /// Of a shard that was copied: its block is that of this very content, and is given the new time of change where it can be written.
+    void moved(std::string const& path, shard_index::entry const& now) const {
+        believed_->add(path, now);
+        if (!o_.write_index) return;
+        try {
+            shard_block::renew(path, now.mtime_ns);
+        } catch (stage_error const& e) {
+            if (e.kind != fault::io) throw;
+        }
     }
     void require(std::string const& path, bool seekable, bool checksums) const {
         if (!seekable)
@@ -186,16 +199,25 @@ private:
             throw config_error(message("indexed: verify needs the checksums of every shard, and ", path, " has none (", shard_block::path_of(path), ")\n  HINT: penstock-index build --crc 'the shards', or write them with write_tar"));
     }
 
+    static void check_name(shard_index const& index) {
+        try {
+            index.refuse_foreign();
+        } catch (stage_error const& e) {
+            refuse_shard(e);
+        }
+    }
     void scan(shard_names const& names, std::vector<std::size_t> missing, std::vector<std::uint64_t>& counts) {
         auto const first = names[missing.front()];
         auto const remote = std::find_if(missing.begin(), missing.end(), [&](std::size_t i) { return far(names[i]); });
         if (o_.scan == scan_shards::never || (o_.scan == scan_shards::local && remote != missing.end()))
-            throw config_error(message("indexed: ", missing.size(), " shards have no block that says where their samples lie, the first is ", o_.scan == scan_shards::never ? first : names[*remote],
+            throw config_error(message("indexed: ", number_of(missing.size(), "shard"), missing.size() == 1 ? " has" : " have", " no block that says where samples lie, the first is ", o_.scan == scan_shards::never ? first : names[*remote],
                                        o_.scan == scan_shards::never ? ", and scan is never" : ", and shards behind an address are not scanned unless it is asked for",
                                        "\n  HINT: penstock-index build, or .scan = scan_shards::always"));
         bool const remember = o_.write_index && o_.local;
         auto turn = std::optional<counting_turn>{};
+        auto indexes = index_set{};
         if (remember) {
+            for (auto const i : missing) check_name(indexes.of(shard_index::split(names[i]).first));
             turn.emplace(first, stage);
             for (auto const i : missing) counts[i] = known(names[i]);  // another process may have scanned while we waited
             std::erase_if(missing, [&](std::size_t i) { return counts[i] != unknown; });
@@ -207,14 +229,13 @@ private:
             if (auto const per_byte = header_scan_cost(o_.io(names[missing.front()])))
                 start.estimate = *per_byte * static_cast<double>(start.bytes) / static_cast<double>((std::min)(static_cast<std::size_t>(o_.threads), missing.size()));
         auto meter = progress_meter(start, o_.progress);
-        auto indexes = index_set{};
         auto guard = std::mutex{};
         for_each_shard(missing.size(), o_.threads, [&](std::size_t k) {
             auto const path = names[missing[k]];
             try {
                 auto const bytes = o_.io(path);
-                auto marks = shard_index::entry{0, bytes->size(), 0};
-                if (auto const now = here(path) ? shard_index::stat_of(path) : std::nullopt) marks = *now;  // before the scan: a change during it shows later
+                auto marks = shard_index::entry{0, bytes->size(), 0, 0};
+                if (auto const now = here(path) ? shard_index::marks_of(path) : std::nullopt) marks = *now;  // before the scan: a change during it shows later
                 auto const found = mark_samples(bytes, false, walking());
                 counts[missing[k]] = marks.samples = found.samples;
                 auto block = shard_block::parse(blob::own(found.block.bytes(marks, found.end)), shard_block::path_of(path));
@@ -224,7 +245,8 @@ private:
                     try {
                         found.block.write(path, marks, found.end);
                         written = true;
-                    } catch (stage_error const&) {
+                    } catch (stage_error const& e) {
+                        if (e.kind != fault::io) throw;
                         // a data directory that cannot be written is common and harms nothing
                     }
                 }
@@ -241,8 +263,27 @@ private:
         if (remember) indexes.write();
     }
 
+    /// Shards whose time of change is not that of their block, and whose spots are. In memory, for directories that cannot be written.
+    class believed_shards {
+    public:
+        void add(std::string const& path, shard_index::entry const& now) {
+            auto const lock = std::lock_guard(guard_);
+            all_.insert_or_assign(path, now.mtime_ns);
+        }
+        bool is(std::string const& path, shard_index::entry const& now) const {
+            auto const lock = std::lock_guard(guard_);
+            auto const at = all_.find(path);
+            return at != all_.end() && at->second == now.mtime_ns;
+        }
+
+    private:
+        mutable std::mutex guard_;
+        std::unordered_map<std::string, std::int64_t> all_{};
+    };
+
     tar_places_options o_;
     std::shared_ptr<left_out_log> log_;
+    std::shared_ptr<believed_shards> believed_ = std::make_shared<believed_shards>();
     std::unordered_map<std::string, std::shared_ptr<shard_block const>> kept_{};
     // Checksum of the heading of each block that was compared with its checksum as a whole: that is done once, not when its shard is opened again.
     std::shared_ptr<std::unordered_map<std::string, std::uint32_t>> whole_ = std::make_shared<std::unordered_map<std::string, std::uint32_t>>();

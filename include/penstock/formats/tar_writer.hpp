@@ -117,10 +117,11 @@ public:
         constexpr std::uint64_t record = 10'240;
         zeros((record - file_.size() % record) % record);
         file_.commit();
-        auto const status = file_.file().status(file_.path());
-        auto const mtime_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-        if (checksums_) block_.write(file_.path(), {samples_, file_.size(), mtime_ns}, end);
-        return {file_.path(), samples_, file_.size(), mtime_ns};
+        auto const written = io::open_file(file_.path());
+        auto const now = io::file_marks::of(file_.file().status(file_.path()));
+        auto const marks = shard_index::entry{samples_, now.bytes, now.mtime_ns, io::spot_sum(*written)};
+        if (checksums_) block_.write(file_.path(), marks, end);
+        return {file_.path(), marks.samples, marks.bytes, marks.mtime_ns, marks.spots};
     }
 
     std::uint64_t samples() const { return samples_; }

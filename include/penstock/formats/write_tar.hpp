@@ -102,6 +102,7 @@ public:
             throw stage_error("write_tar", fault::io, place{pattern_.directory + old.front(), {}, {}, {}}, message("the pattern has ", number_of(old.size(), "shard"), " already"),
                               "write elsewhere, or replace them with {.existing = existing_shards::replace}");
         auto index = shard_index::read(pattern_.directory);
+        index.refuse_foreign();  // now, not when all shards are written
         auto listed = false;
         auto names = std::vector<std::string>{};
         index.each([&](std::string_view name, shard_index::entry const&) {
@@ -112,7 +113,7 @@ public:
             listed = true;
         }
         if (listed) index.write(pattern_.directory);  // first, so that no index ever speaks of a set that is half replaced
-        for (auto const& name : old) std::filesystem::remove(shard_block::path_of(pattern_.directory + name), failed);
+        for (auto const& name : old) shard_block::remove(pattern_.directory + name);
         for (auto const& name : old)
             if (!std::filesystem::remove(pattern_.directory + name, failed) && failed) io::throw_errno("write_tar", pattern_.directory + name, "remove", failed.value());
     }
@@ -213,7 +214,7 @@ inline std::optional<written_shards> complete_shards(std::string const& pattern,
         auto const known = index.look(parts.path(i));
         if (!known.samples) return no(known.reason);
         auto const e = *index.find(parts.base_name(i));
-        result.shards.push_back({parts.path(i), e.samples, e.bytes, e.mtime_ns});
+        result.shards.push_back({parts.path(i), e.samples, e.bytes, e.mtime_ns, e.spots});
         result.samples += e.samples;
         result.bytes += e.bytes;
     }

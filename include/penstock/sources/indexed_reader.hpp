@@ -188,6 +188,7 @@ private:
         } catch (...) {
             if (stop_ && stop_->stopped()) throw;
             ++errors_;
+            close(open_.find(at.shard));  // a file that changed or was replaced is looked at anew
             auto const id = plan().first_id(at.shard) + at.number;
             lost_.add(cover::at(position()));
             pass();
@@ -215,11 +216,16 @@ private:
     }
     std::uint64_t number_of(std::size_t shard, std::uint64_t k) const { return plan().choice().which() == part::all ? k : plan().chosen_of(shard).at(k); }
 
+    void close(typename std::unordered_map<std::size_t, opened>::iterator shard) {
+        if (shard == open_.end()) return;
+        if (shard->second.shard.get() == watched_) watched_ = nullptr;  // the next one may lie at the same address
+        open_.erase(shard);
+    }
     std::shared_ptr<shard_type> const& shard_of(std::size_t number) {
         if (stop_ && stop_->stopped()) throw stage_error(Format::stage, fault::io, {}, "stopped", "the run was asked to end");
         auto found = open_.find(number);
         if (found == open_.end()) {
-            if (open_.size() >= most_open_) open_.erase(std::min_element(open_.begin(), open_.end(), [](auto const& a, auto const& b) { return a.second.used < b.second.used; }));
+            if (open_.size() >= most_open_) close(std::min_element(open_.begin(), open_.end(), [](auto const& a, auto const& b) { return a.second.used < b.second.used; }));
             found = open_.emplace(number, opened{format_.open(plan().names()[number], plan().count(number)), 0}).first;
         }
         found->second.used = ++uses_;

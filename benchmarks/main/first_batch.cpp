@@ -45,7 +45,7 @@ void measure(int argc, char** argv) {
         if (file.path().extension() == ".tar") std::filesystem::create_symlink(file.path(), bare.path() + "/" + file.path().filename().string());
     auto const found = bench::interleave({{"indexed", [&] { return first_batch(data.train()); }},
                                           {"scanned", [&] { return first_batch(bare.path() + "/train-{0000..0066}.tar"); }}}, 21);
-    if (std::filesystem::exists(bare.path() + "/penstock-index")) throw std::runtime_error("an index appeared where none was wanted");
+    if (std::filesystem::exists(bare.path() + "/.penstock-index")) throw std::runtime_error("an index appeared where none was wanted");
     bench::report out("first_batch", argc, argv);
     out.add({.name = "first_batch_ms_indexed", .value = bench::summary(found[0]), .unit = "ms", .goal = bench::at_most(50)});
     out.add({.name = "first_batch_ms_scanned", .value = bench::summary(found[1]), .unit = "ms", .goal = bench::at_most(150)});

@@ -92,7 +92,7 @@ public:
         auto index = ps::shard_index();
         auto const names = ps::shard_names::expand(pattern);
         for (std::size_t i = 0; i != shards; ++i)
-            index.set(ps::shard_index::split(names[i]).second, {samples_of(i), 50'000'000 + i, 1'700'000'000'000'000'000 + static_cast<std::int64_t>(i) * 1'234'567});
+            index.set(ps::shard_index::split(names[i]).second, {samples_of(i), 50'000'000 + i, 1'700'000'000'000'000'000 + static_cast<std::int64_t>(i) * 1'234'567, static_cast<std::uint32_t>(i) + 1});
         index.write(path_);
     }
     ~index_folder() {

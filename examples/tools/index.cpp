@@ -39,8 +39,8 @@ constexpr char const* help = R"(usage: penstock-index build  [--crc] [--again] [
   SHARDS       names, patterns or directories: 'data/train-{000..127}.tar', 'data/*.tar', data/, @names.txt
   --threads N  shards that are read at the same time (default 4)
 
-Exit status: 0 all is well, 1 a shard is damaged, missing, changed or not indexed, 2 the question was wrong or the
-index cannot be written.
+Exit status: 0 all is well, 1 a shard is damaged, missing, changed or not indexed, 2 the question was wrong, the
+index cannot be written, or the output could not be.
 )";
 
 std::string counted(std::uint64_t n, std::string const& one) { return grouped(n) + " " + one + (n == 1 ? "" : "s"); }
@@ -107,7 +107,9 @@ int main(int argc, char** argv) {
         auto const args = tools::arguments(argc, argv, {"--help", "-h", "--crc", "--again", "--headers", "--samples"}, {"--threads"});
         if (args.has("--help") || args.has("-h")) return std::fputs(help, stdout) < 0 ? 2 : 0;
         if (args.words().empty()) return std::fputs(help, stderr) < 0 ? 2 : 2;
-        return run(args);
+        auto const status = run(args);
+        if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+        throw ps::config_error("what was found could not be written to the standard output\n  HINT: a full disk, or a program behind the pipe that has ended");
     } catch (std::exception const& e) {
         std::fprintf(stderr, "penstock-index: %s\n", e.what());
         return 2;

@@ -235,7 +235,13 @@ TEST_CASE("shard_block: one of an older version is read where there is no new on
     auto notes = std::string{};
     auto const options = ps::build_index_options{.notes = [&](std::string const& note) { notes += note; }};
     CHECK(ps::build_index(names({path}), options)[0].kept);
-    CHECK(notes == dir.path("penstock-index") + " is of an older version; what it knows goes into " + dir.path(".penstock-index") + ", and it may be removed");
+    CHECK(notes == dir.path("penstock-index") + " is of an older version: what it knows goes into " + dir.path(".penstock-index") + ", which is used from now on");
+    CHECK(test::file_bytes(dir.path(".penstock-index.d/a.tar.block")) == test::file_bytes(dir.path("penstock-index.d/a.tar.block")));
+    CHECK(ps::shard_index::read(dir.path() + "/").look(path).samples == 5u);
+    // a block knows what a lost index knew
+    fs::remove(dir.path(".penstock-index"));
+    fs::remove(dir.path("penstock-index"));
+    CHECK(ps::build_index(names({path}))[0].kept);
     CHECK(ps::shard_index::read(dir.path() + "/").look(path).samples == 5u);
     // the new name wins
     auto const marked = ps::mark_samples(ps::io::open_file(path), false);

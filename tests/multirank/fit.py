@@ -24,7 +24,7 @@ def fail(sentence, output=""):
 
 
 def forget_index():
-    for index in glob.glob(f"{DATA}/penstock-index*"):
+    for index in glob.glob(f"{DATA}/.penstock-index*"):
         shutil.rmtree(index) if os.path.isdir(index) else os.remove(index)
 
 

@@ -83,7 +83,7 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
             index->second.refuse_foreign();
             if (options.notes && !index->second.problem().empty()) options.notes(index->second.problem() + "; it is written anew");
             if (options.notes && index->second.old_name())
-                options.notes(message(shard_index::old_path_in(directory), " is of an older version; what it knows goes into ", shard_index::path_in(directory), ", and it may be removed"));
+                options.notes(message(shard_index::old_path_in(directory), " is of an older version: what it knows goes into ", shard_index::path_in(directory), ", which is used from now on"));
         }
         auto const now = shard_index::stat_of(shard.path);
         if (!now) {
@@ -92,15 +92,16 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
         }
         stats[i] = *now;
         shard.bytes = now->bytes;
-        if (auto const known = index->second.look(shard.path, now); known.samples && !options.again) {
-            auto const block = detail::fresh_block(shard.path, now->bytes, &*now);
-            if (block && block->samples() == *known.samples && (!options.checksums || block->has_checksums())) {
-                shard.samples = *known.samples;
-                shard.kept = true;
-                if (known.moved || index->second.old_name()) index->second.set(base, known.moved.value_or(*index->second.find(base)));
-                if (block->shard().mtime_ns != now->mtime_ns) shard_block::renew(shard.path, now->mtime_ns);
-                continue;
-            }
+        auto const block = options.again ? std::nullopt : detail::fresh_block(shard.path, now->bytes, &*now);
+        auto const known = index->second.look(shard.path, now).samples;
+        if (block && block->samples() == known.value_or(block->samples()) && (!options.checksums || block->has_checksums())) {
+            shard.samples = block->samples();
+            shard.kept = true;
+            auto const spots = block->shard().spots != 0 ? block->shard().spots : io::spot_sum(*io::open_file(shard.path));  // older versions took none
+            auto const marks = shard_index::entry{shard.samples, now->bytes, now->mtime_ns, spots};
+            if (index->second.old_name() || index->second.find(base) != marks) index->second.set(base, marks);
+            if (block->shard() != marks || !shard_index::stat_of(shard_block::path_of(shard.path))) shard_block::renew(shard.path, marks);
+            continue;
         }
         if (!options.checksums && detail::had_checksums(shard.path) && lost++ == 0) first_lost = shard.path;
         work.push_back(i);

@@ -159,12 +159,13 @@ public:
     static shard_block read(std::string const& shard, io::opener const& open, std::uint64_t shard_bytes, shard_index::entry const* now = nullptr) {
         return read_any(shard, open, [&](heading const& h) { return h.stale(shard, open, shard_bytes, now); });
     }
-    /// Gives the block of a local shard the time of change that the shard has now, under the new name: for one whose spots are the same.
-    static void renew(std::string const& shard, std::int64_t mtime_ns) {
+    /// Gives the block of a local shard the time of change and the spots of `now`, under the new name: for a shard that is still the same.
+    static void renew(std::string const& shard, shard_index::entry const& now) {
         auto const source = open_block(shard, io::file_opener());
         auto bytes = std::string(source->read(0, static_cast<std::size_t>(source->size())).text());
         (void)parse(blob::of(bytes), source->name());
-        std::memcpy(bytes.data() + 2 * 8, &mtime_ns, sizeof mtime_ns);
+        std::memcpy(bytes.data() + 2 * 8, &now.mtime_ns, sizeof now.mtime_ns);
+        std::memcpy(bytes.data() + 12 * 4, &now.spots, sizeof now.spots);
         auto const own = io::crc32c(bytes.data(), heading_bytes - 4);
         std::memcpy(bytes.data() + heading_bytes - 4, &own, sizeof own);
         put(shard, bytes);
@@ -197,7 +198,7 @@ private:
         if (::mkdir(directory.c_str(), 0777) != 0 && errno != EEXIST) io::throw_errno("shard_block", directory, "create the directory", errno);
         auto file = io::atomic_file(path, "shard_block", io::if_busy::wait);
         if (state_of(path) == written::by_others)
-            throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, "this is no block of penstock, and a block cannot be kept under another name", "move the file away; to go without an index say .write_index = false");
+            throw stage_error("shard_block", fault::content, place{path, {}, {}, {}}, "this is no block of penstock, and a block cannot be kept under another name", "move the file away; a pipeline goes without an index by .write_index = false");
         file.write(bytes);
         file.commit();
     }

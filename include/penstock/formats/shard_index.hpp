@@ -105,7 +105,7 @@ public:
     /// stage_error of kind content when a file that is no index bears the name of this one.
     void refuse_foreign() const {
         if (!foreign_.empty())
-            throw stage_error("shard_index", fault::content, place{foreign_, {}, {}, {}}, "this is no index of penstock, and an index cannot be kept under another name", "move the file away; to go without an index say .write_index = false");
+            throw stage_error("shard_index", fault::content, place{foreign_, {}, {}, {}}, "this is no index of penstock, and an index cannot be kept under another name", "move the file away; a pipeline goes without an index by .write_index = false");
     }
 
     /// The entry of a base name, whether or not its shard is still the same.
@@ -218,7 +218,7 @@ private:
         auto const whole = text_.text();
         auto rest = whole;
         std::size_t number = 0;
-        auto const bad = [&](std::string_view why) { problem_ = message(path, ", line ", number, ": ", why, "; remove the file to have it written again"); };
+        auto const bad = [&](std::string_view why) { problem_ = message(path, ", line ", number, ": ", why); };
         auto row = std::string_view{};
         auto const take = [&] {
             auto const cut = rest.find('\n');

@@ -175,7 +175,7 @@ private:
         try {
             head = shard_block::read_heading(*shard_block::open_block(path, o_.io));
             if (!head.stale(path, o_.io, now ? now->bytes : o_.io(path)->size(), now && !o_.verify ? &*now : nullptr).empty()) return unknown;
-            if (now && !o_.verify && now->mtime_ns != head.shard.mtime_ns) moved(path, *now);
+            if (now && !o_.verify && now->mtime_ns != head.shard.mtime_ns) moved(path, {head.shard.samples, now->bytes, now->mtime_ns, head.shard.spots});
         } catch (stage_error const&) {
             return unknown;
         }
@@ -187,7 +187,7 @@ private:
         believed_->add(path, now);
         if (!o_.write_index) return;
         try {
-            shard_block::renew(path, now.mtime_ns);
+            shard_block::renew(path, now);
         } catch (stage_error const& e) {
             if (e.kind != fault::io) throw;
         }

@@ -30,7 +30,9 @@ inline std::string_view errno_hint(int number) {
         case EDQUOT: return "free some space on this file system, or write elsewhere";
         case EMFILE:
         case ENFILE: return "raise the limit of open files (ulimit -n)";
-        case EISDIR: return "name a file in it, or a pattern such as 'dir/train-{000..007}.tar'";
+        case EISDIR: return "a folder bears that name; to read, name a file in it, or a pattern such as 'dir/train-{000..007}.tar'";
+        case ELOOP: return "a link bears that name; move it away";
+        case ENOTDIR: return "a file stands where a folder is wanted; move it away";
         case EROFS: return "the file system is mounted read-only; write elsewhere";
         default: return "see the text of the error; the file system refused";
     }

@@ -130,8 +130,31 @@ def main(directory):
     case("index_verify_headers", 0, "index", "verify", "--headers", "indexed")
     case("doctor_verify", 1, "doctor", "indexed", "--verify", "--world", "1", "--batch", "2")
     os.utime(root / "indexed/train-000.tar", (1, 1))
-    case("index_verify_changed", 1, "index", "verify", "indexed")
-    shutil.rmtree(root / "indexed/penstock-index.d")
+    case("index_verify_touched", 1, "index", "verify", "indexed")
+    flip(root / "indexed/train-002.tar", (root / "indexed/train-002.tar").read_bytes().find(b"00004.jpg") + 512 + 7, 32)
+    shutil.copytree(root / "indexed", root / "copied", copy_function=shutil.copy)  # as cp -r: every time is another one
+    case("index_verify_copied", 0, "index", "verify", "copied")
+    case("index_build_copied", 0, "index", "build", "copied")
+    shard(root / "copied/train-002.tar", samples(3, 2)[:-1] + [("00004.jpg", bytes(104))])
+    os.utime(root / "copied/train-002.tar", (2, 2))
+    case("index_build_rewritten", 0, "index", "build", "copied")
+    os.rename(root / "copied/.penstock-index", root / "copied/penstock-index")
+    os.rename(root / "copied/.penstock-index.d", root / "copied/penstock-index.d")
+    case("index_build_old_name", 0, "index", "build", "copied")
+    (root / "copied/.penstock-index").write_text("penstock-index 3\nnonsense\n")
+    case("index_build_damaged_index", 0, "index", "build", "copied")
+    (root / "copied/.penstock-index").write_text("my notes")
+    case("index_build_foreign", 2, "index", "build", "copied")
+    if (root / "copied/.penstock-index").read_text() != "my notes":
+        fail("a foreign file was replaced")
+    os.remove(root / "copied/.penstock-index")
+    os.mkdir(root / "copied/.penstock-index.penstock-tmp")  # in the way, for root too
+    case("index_build_unwritable", 2, "index", "build", "copied")
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            if subprocess.run([PROGRAMS["index"], "print", "healthy"], stdout=full, stderr=subprocess.DEVNULL).returncode != 2:
+                fail("an output that is lost does not exit with 2")
+    shutil.rmtree(root / "indexed/.penstock-index.d")
     case("index_verify_no_block", 1, "index", "verify", "indexed/train-001.tar")
     case("index_missing", 1, "index", "build", "indexed/train-{000..003}.tar")
     return failures

@@ -171,7 +171,7 @@ inline shard_counts_options counting_of(read_tar_options const& o, tar_format co
     return {.count = [=, damaged = o.damaged](std::string const& path) { return planned_samples(path, format, damaged); },
             .cost = [open = format.io](std::string const& path) { return header_scan_cost(open(path)); },
             .scan = o.scan, .threads = o.count_threads, .local = format.local, .side_files = format.local,
-            .write_index = o.write_index && o.damaged == damaged_shards::refuse && !o.allow.any(), .progress = o.progress, .who = "read_tar"};
+            .write_index = o.write_index && o.damaged == damaged_shards::refuse && !o.allow.any(), .progress = o.progress, .notes = o.notes, .who = "read_tar"};
 }
 
 /// Before anything is read: that checksums are there at all.

@@ -25,6 +25,7 @@ penstock_room(core HEADERS
   core/name_slots.hpp
   core/passes.hpp
   core/pipeline.hpp
+  core/positioned.hpp
   core/probe.hpp
   core/random.hpp
   core/range_access.hpp

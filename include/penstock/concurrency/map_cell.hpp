@@ -1,8 +1,8 @@
 // Implements: detail::map_cell, one pull of parallel_map: what came, and what f made of it.
 #pragma once
 
-#include <penstock/core/blame.hpp>  // defines: blame
-#include <penstock/core/keyed.hpp>  // defines: is_keyed, rewrap
+#include <penstock/core/blame.hpp>  // defines: give
+#include <penstock/core/keyed.hpp>  // defines: rewrap
 
 #include <exception>
 #include <optional>
@@ -22,10 +22,8 @@ struct map_cell {
     void make(F const& f) noexcept {
         if (!in) return;
         try {
-            if constexpr (is_keyed<In>) {
-                decltype(auto) result = blame("parallel_map", *in, [&]() -> decltype(auto) { return f(std::move(in->value)); });
-                out.emplace(rewrap(std::move(*in), std::forward<decltype(result)>(result)));
-            } else out.emplace(f(std::move(*in)));
+            decltype(auto) result = give("parallel_map", *in, f);
+            out.emplace(rewrap(std::move(*in), std::forward<decltype(result)>(result)));
         } catch (...) {
             error = std::current_exception();
         }

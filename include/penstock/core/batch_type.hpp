@@ -34,9 +34,4 @@ struct batch_of {
 /// batch_of::ids of a copy that only fills a batch up.
 inline constexpr std::uint64_t padding = ~std::uint64_t{0};
 
-template <class T>
-inline constexpr bool is_batch = false;
-template <class T>
-inline constexpr bool is_batch<batch_of<T>> = true;
-
 }  // namespace penstock

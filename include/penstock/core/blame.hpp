@@ -1,4 +1,4 @@
-// Implements: blame(stage, item, f), which names the sample where a user's function fails, and keeps its positions from getting lost.
+// Implements: blame(stage, item, f), which names the sample where a user's function fails, and give(stage, item, f), which hands f the value: neither loses its positions.
 #pragma once
 
 #include <penstock/core/batch_type.hpp>  // defines: is_batch
@@ -50,6 +50,29 @@ decltype(auto) blame([[maybe_unused]] char const* stage, [[maybe_unused]] Item& 
         } catch (...) {
             detail::rethrow_for(stage, item);
         }
+}
+
+/// f(the value of the item), which may move from it, on behalf of `stage`. Who the item is and the positions it stands for stay in `item`, ready for
+/// rewrap(item, result), also where f takes a whole batch, or throws.
+template <class Item, class F>
+decltype(auto) give(char const* stage, Item& item, F&& f) {
+    if constexpr (is_batch<Item>) {
+        struct keep {
+            Item& item;
+            cover positions;
+            std::string source;
+            ~keep() {
+                item.cover = std::move(positions);
+                item.source = std::move(source);
+            }
+        };
+        return blame(stage, item, [&]() -> decltype(auto) {
+            auto positions = std::exchange(item.cover, {});
+            keep const on_exit{item, std::move(positions), item.source};
+            return f(std::move(item));
+        });
+    } else if constexpr (is_keyed<Item>) return blame(stage, item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
+    else return f(std::move(item));
 }
 
 }  // namespace penstock

@@ -29,9 +29,16 @@ struct keyed {
 };
 
 template <class T>
+struct batch_of;  // in batch_type.hpp
+
+template <class T>
 inline constexpr bool is_keyed = false;
 template <class T>
 inline constexpr bool is_keyed<keyed<T>> = true;
+template <class T>
+inline constexpr bool is_batch = false;
+template <class T>
+inline constexpr bool is_batch<batch_of<T>> = true;
 
 namespace detail {
 template <class Item>
@@ -54,11 +61,19 @@ decltype(auto) value(Item& item) {
     else return (item);
 }
 
-/// The item of type keyed<U>, or U itself, that carries `result` in place of the value of `item`.
+/// The item that carries `result` in place of the value of `item`: keyed<U>, a batch that stands for the same positions of the same source, or U itself.
 template <class Item, class U>
 auto rewrap(Item&& item, U&& result) {
-    if constexpr (is_keyed<std::remove_cvref_t<Item>>) return std::forward<Item>(item).with(std::forward<U>(result));
-    else return std::decay_t<U>(std::forward<U>(result));
+    using old = std::remove_cvref_t<Item>;
+    if constexpr (is_keyed<old>) return std::forward<Item>(item).with(std::forward<U>(result));
+    else {
+        auto out = std::decay_t<U>(std::forward<U>(result));
+        if constexpr (is_batch<old> && is_batch<std::decay_t<U>>) {
+            out.cover = std::move(item.cover);
+            if (out.source.empty()) out.source = std::move(item.source);
+        }
+        return out;
+    }
 }
 
 }  // namespace penstock

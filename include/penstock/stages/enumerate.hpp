@@ -1,7 +1,7 @@
 // Implements: enumerate(), every item with its number.
 #pragma once
 
-#include <penstock/core/stage.hpp>  // defines: stage_of, stage_over, value_of, value, rewrap, state_*, write_back
+#include <penstock/core/positioned.hpp>  // defines: positioned, stage_of, value_of, value, rewrap, write_back
 
 #include <cstdint>
 #include <optional>
@@ -19,38 +19,22 @@ struct numbered {
 };
 
 template <class S>
-class [[nodiscard]] enumerate_stage : public stage_over<S> {
+class [[nodiscard]] enumerate_stage : public positioned<enumerate_stage<S>, S> {
     using input = typename S::item_type;
     using pair = numbered<value_of<input>>;
 
 public:
+    static constexpr auto name = "enumerate", instead = "number by the id of a keyed item, with map_keyed, instead";
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<pair>()));
-    explicit enumerate_stage(S before) : stage_over<S>(std::move(before)) {}
+    explicit enumerate_stage(S before) : enumerate_stage::positioned(std::move(before)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();  // one that throws gets no number, so passing over an item must make it: no discard() here
         if (!item) return std::nullopt;
         return std::optional<item_type>(counted(*item, at_));
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "enumerate", "number by the id of a keyed item, with map_keyed, instead");
-        this->up.reset(e);
-        at_ = 0;
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        w.stage("enumerate", 1).put("at", at_);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        at_ = r.stage("enumerate", 1).get("at");
-    }
+    void restart() { at_ = 0; }
+    static void position(auto& self, auto& p) { p("at", self.at_); }
     template <class F>
     bool for_each_while(F& f) {
         auto at = at_;

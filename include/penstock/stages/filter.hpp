@@ -3,7 +3,7 @@
 
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
 #include <concepts>
 #include <optional>
@@ -12,28 +12,17 @@
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] filter_stage : public dropping_over<S> {
+class [[nodiscard]] filter_stage : public positioned<filter_stage<S, F>, S, dropping_over> {
 public:
+    static constexpr auto name = "filter";
     using item_type = typename S::item_type;
-    filter_stage(S before, F keep) : dropping_over<S>(std::move(before)), keep_(std::move(keep)) {}
+    filter_stage(S before, F keep) : filter_stage::positioned(std::move(before)), keep_(std::move(keep)) {}
 
     std::optional<item_type> next() {
         while (true) {  // one call: with a second one a chain of n filters would be inlined 2^n times
             auto item = this->up.next();
             if (!item || kept(*item)) return item;
         }
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        this->waiting.save(w.stage("filter", 1));
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        this->waiting.load(r.stage("filter", 1));
     }
     template <class G>
     bool for_each_while(G& g) {

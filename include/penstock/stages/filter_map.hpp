@@ -1,9 +1,9 @@
 // Implements: filter_map(f), what f makes of the items for which it makes something.
 #pragma once
 
-#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/blame.hpp>          // defines: give
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, broken_chain
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage, is_keyed, value_of, value, rewrap, broken_chain
 
 #include <concepts>
 #include <optional>
@@ -22,30 +22,19 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] filter_map_stage : public dropping_over<S> {
+class [[nodiscard]] filter_map_stage : public positioned<filter_map_stage<S, F>, S, dropping_over> {
     using input = typename S::item_type;
     using made = typename std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>::value_type;
 
 public:
+    static constexpr auto name = "filter_map";
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<made>()));
-    filter_map_stage(S before, F f) : dropping_over<S>(std::move(before)), f_(std::move(f)) {}
+    filter_map_stage(S before, F f) : filter_map_stage::positioned(std::move(before)), f_(std::move(f)) {}
 
     std::optional<item_type> next() {
         while (auto item = this->up.next())
             if (auto out = kept(*item)) return out;
         return std::nullopt;
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        this->waiting.save(w.stage("filter_map", 1));
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        this->waiting.load(r.stage("filter_map", 1));
     }
     template <class G>
     bool for_each_while(G& g) {
@@ -58,12 +47,10 @@ public:
 
 private:
     std::optional<item_type> kept(input& item) {
-        if constexpr (is_keyed<input>) {
-            std::optional<made> out = blame("filter_map", item, [&]() -> decltype(auto) { return f_(std::move(item.value)); });
-            if (!out) return this->waiting.add(item), std::nullopt;
-            this->waiting.join(item);
-            return std::optional<item_type>(std::move(item).with(*std::move(out)));
-        } else return f_(std::move(item));
+        std::optional<made> out = give("filter_map", item, f_);
+        if (!out) return this->waiting.add(item), std::nullopt;
+        this->waiting.join(item);
+        return std::optional<item_type>(rewrap(std::move(item), *std::move(out)));
     }
 
     F f_;

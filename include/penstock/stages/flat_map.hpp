@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/batch_type.hpp>     // defines: is_batch
-#include <penstock/core/blame.hpp>          // defines: blame
+#include <penstock/core/blame.hpp>          // defines: blame, give
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/range_access.hpp>   // defines: begin_of, end_of
 #include <penstock/core/replay.hpp>         // defines: replay, tally
@@ -113,15 +113,13 @@ private:
         if (!now_) now_ = std::make_unique<expanded>();
         held_ = {};
         held_.add(item);
-        [[maybe_unused]] cover positions;  // f gets a batch whole, and may take its cover
-        if constexpr (is_batch<input>) positions = item.cover;
         auto& x = *now_;
         x.item.emplace(std::move(item));
         first_ = number;
         position_ = 0;
         try {
+            x.all.emplace(give(name_, *x.item, f_));
             bool const empty = blame(name_, *x.item, [&] {
-                x.all.emplace(f_(std::move(value(*x.item))));
                 x.at.emplace(detail::begin_of(*x.all));
                 x.end.emplace(detail::end_of(*x.all));
                 return !(*x.at != *x.end);
@@ -131,8 +129,7 @@ private:
             close();
             throw;
         }
-        if constexpr (is_batch<input>) this->waiting.add(positions);
-        else this->waiting.add(*x.item);
+        this->waiting.add(*x.item);
         close();
     }
     void expand_again(std::uint64_t number, input&& item, std::uint64_t position) {

@@ -1,7 +1,7 @@
 // Implements: map(f), every item replaced by what f makes of it.
 #pragma once
 
-#include <penstock/core/blame.hpp>  // defines: blame
+#include <penstock/core/blame.hpp>  // defines: give
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, is_keyed, value_of, rewrap, broken_chain
 
 #include <concepts>
@@ -50,10 +50,8 @@ struct over_value {
     F f;
     template <class Item>
     auto operator()(Item& item) {
-        if constexpr (is_keyed<Item>) {
-            decltype(auto) result = blame("map", item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
-            return rewrap(std::move(item), std::forward<decltype(result)>(result));
-        } else return f(std::move(item));
+        decltype(auto) result = give("map", item, f);
+        return rewrap(std::move(item), std::forward<decltype(result)>(result));
     }
 };
 }  // namespace detail

@@ -1,8 +1,8 @@
 // Implements: on_error(skips{...}), items that cannot be made left out, counted and named, up to a limit.
 #pragma once
 
-#include <penstock/core/dropped.hpp>  // defines: dropped
-#include <penstock/core/stage.hpp>    // defines: stage, stage_over, broken_chain, stage_error, fault, config_error
+#include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage, broken_chain, stage_error, fault, config_error
 
 #include <concepts>
 #include <cstddef>
@@ -54,13 +54,14 @@ inline bool beyond_one_item(std::exception const& e) {
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] on_error_stage : public stage_over<S> {
+class [[nodiscard]] on_error_stage : public positioned<on_error_stage<S, F>, S, dropping_over> {
     static constexpr bool decides = std::same_as<std::invoke_result_t<F&, stage_error const&>, action>;
 
 public:
+    static constexpr auto name = "on_error";
     using item_type = typename S::item_type;
     on_error_stage(S before, skips o, F f)
-        : stage_over<S>(std::move(before)), total_(static_cast<std::uint64_t>(o.total)), in_a_row_(static_cast<std::uint64_t>(o.in_a_row)), user_(o.user), f_(std::move(f)) {}
+        : on_error_stage::positioned(std::move(before)), total_(static_cast<std::uint64_t>(o.total)), in_a_row_(static_cast<std::uint64_t>(o.in_a_row)), user_(o.user), f_(std::move(f)) {}
 
     std::optional<item_type> next() {
         while (true) try {
@@ -73,39 +74,12 @@ public:
     }
     // No discard(): whether the item fails, and is none, shows only when it is made.
 
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        skipped_ = row_ = 0;
-        dropped_ = {};
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        auto record = w.stage("on_error", 1);
-        record.put("skipped", skipped_).put("in_a_row", row_);
-        dropped_.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("on_error", 1);
-        skipped_ = record.get("skipped");
-        row_ = record.get("in_a_row");
-        dropped_.load(record);
-    }
-    size_hint hint() const {
-        return {0, hint_of(this->up).upper};
+    void restart() { skipped_ = row_ = 0; }
+    static void position(auto& self, auto& p) {
+        p("skipped", self.skipped_);
+        p("in_a_row", self.row_);
     }
     chain_facts facts() const { return facts_of(this->up).at_most(); }
-    penstock::cover trailing() {
-        auto all = dropped_.take();
-        all.add(penstock::trailing(this->up));
-        return all;
-    }
     template <class G>
     bool for_each_while(G& g) {
         bool beyond = false;  // in g: what it throws is not ours
@@ -133,13 +107,12 @@ public:
     }
 
 private:
-    static constexpr auto name = "on_error";
     static constexpr std::size_t remembered = 3;
 
     void passed(item_type& item) {
         ++items_;
         row_ = 0;
-        dropped_.join(item);
+        this->waiting.join(item);
     }
     /// Inside a handler: returns if the failure may be left out, else throws it again.
     void leave_out() {
@@ -162,7 +135,7 @@ private:
         ++skipped_;
         ++row_;
         ++errors_;
-        dropped_.add(e.positions);
+        this->waiting.add(e.positions);
         remember(e.what());
         if constexpr (!decides) f_(e);
     }
@@ -186,7 +159,6 @@ private:
     bool user_;
     F f_;
     std::uint64_t skipped_ = 0, row_ = 0;  // of this epoch; since the last good item
-    dropped dropped_;
     std::uint64_t items_ = 0, errors_ = 0;  // since it was built
     std::vector<std::string> causes_;
 };

@@ -1,65 +1,37 @@
 // Implements: scan(init, f), what f makes of every item and a running state.
 #pragma once
 
-#include <penstock/core/blame.hpp>  // defines: blame
-#include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, rewrap, state_*, write_back, broken_chain
+#include <penstock/core/blame.hpp>  // defines: give
+#include <penstock/core/positioned.hpp>  // defines: positioned, plain_number, saveable, stage, value_of, value, rewrap, write_back, broken_chain
 
-#include <bit>
 #include <concepts>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace penstock {
 
-/// A number, which a state holds bit by bit.
-template <class T>
-concept plain_number = (std::is_arithmetic_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::uint64_t);
-/// What scan can save: a number, or a type that writes itself into a record and reads itself back.
-template <class T>
-concept saveable = plain_number<T> || requires(T const& c, T& t, state_writer::record w, state_reader::record const& r) {
-    c.save(w);
-    t.load(r);
-};
-
 template <class S, class T, class F>
-class [[nodiscard]] scan_stage : public stage_over<S> {
+class [[nodiscard]] scan_stage : public positioned<scan_stage<S, T, F>, S> {
     using input = typename S::item_type;
     using result = std::invoke_result_t<F&, T&, value_of<input>>;
 
 public:
+    static constexpr auto name = "scan", instead = "make results that depend on the item alone, with map, instead";
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<result>()));
-    scan_stage(S before, T init, F f) : stage_over<S>(std::move(before)), init_(std::move(init)), state_(init_), f_(std::move(f)) {}
+    scan_stage(S before, T init, F f) : scan_stage::positioned(std::move(before)), init_(std::move(init)), state_(init_), f_(std::move(f)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();  // f must see every item, so there is no discard()
         if (!item) return std::nullopt;
         return std::optional<item_type>(made(state_, *item));
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "scan", "make results that depend on the item alone, with map, instead");
-        this->up.reset(e);
-        state_ = init_;
-    }
-    void save(state_writer& w) const
-        requires resumable<S> && saveable<T>
-    {
-        this->up.save(w);
-        auto record = w.stage("scan", 1);
-        if constexpr (plain_number<T>) record.put("state", bits_of(state_));
-        else state_.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S> && saveable<T>
-    {
-        this->up.load(r);
-        auto const record = r.stage("scan", 1);
-        if constexpr (plain_number<T>) state_ = number_of(record.get("state"));
-        else state_.load(record);
+    void restart() { state_ = init_; }
+    static constexpr bool saveable_position = saveable<T>;
+    static void position(auto& self, auto& p) {
+        if constexpr (plain_number<T>) p("state", self.state_);
+        else p(self.state_);
     }
     template <class G>
     bool for_each_while(G& g) {
@@ -76,18 +48,8 @@ public:
 
 private:
     item_type made(T& state, input& item) {
-        if constexpr (is_keyed<input>) {
-            decltype(auto) out = blame("scan", item, [&]() -> decltype(auto) { return f_(state, std::move(item.value)); });
-            return rewrap(std::move(item), std::forward<decltype(out)>(out));
-        } else return f_(state, std::move(item));
-    }
-    static std::uint64_t bits_of(T x) {
-        if constexpr (std::is_floating_point_v<T>) return std::bit_cast<std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>(x);
-        else return static_cast<std::uint64_t>(x);
-    }
-    static T number_of(std::uint64_t bits) {
-        if constexpr (std::is_floating_point_v<T>) return std::bit_cast<T>(static_cast<std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>(bits));
-        else return static_cast<T>(bits);
+        decltype(auto) out = give("scan", item, [&](auto&& value) -> decltype(auto) { return f_(state, std::forward<decltype(value)>(value)); });
+        return rewrap(std::move(item), std::forward<decltype(out)>(out));
     }
 
     T init_, state_;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage_of, epoch, size_hint, state_*, config_error
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage_of, config_error
 
 #include <algorithm>
 #include <cstdint>
@@ -12,10 +12,11 @@
 namespace penstock {
 
 template <class S>
-class [[nodiscard]] skip_stage : public dropping_over<S> {
+class [[nodiscard]] skip_stage : public positioned<skip_stage<S>, S, dropping_over> {
 public:
+    static constexpr auto name = "skip", instead = "take a part of the shard list instead";
     using item_type = typename S::item_type;
-    skip_stage(S input, std::uint64_t n) : dropping_over<S>(std::move(input)), n_(n), left_(n) {}
+    skip_stage(S input, std::uint64_t n) : skip_stage::positioned(std::move(input)), n_(n), left_(n) {}
 
     std::optional<item_type> next() {
         if (!passed_over()) return std::nullopt;
@@ -28,40 +29,13 @@ public:
         this->waiting = {};
         return true;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "skip", "take a part of the shard list instead");
-        dropping_over<S>::reset(e);
-        left_ = n_;
+    void restart() { left_ = n_; }
+    static void position(auto& self, auto& p) { p("left", self.left_, self.n_); }
+    std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const {
+        if (items) *items -= (std::min)(*items, left_);
+        return items;
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        auto record = w.stage("skip", 1);
-        record.put("left", left_);
-        this->waiting.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("skip", 1);
-        auto const left = record.get("left");
-        if (left > n_) throw state_error(message("load: skip(", n_, ") was saved with ", left, " items left\n  HINT: build it with the n that was saved"));
-        left_ = left;
-        this->waiting.load(record);
-    }
-    size_hint hint() const {
-        auto h = hint_of(this->up);
-        h.lower -= (std::min)(h.lower, left_);
-        if (h.upper) *h.upper -= (std::min)(*h.upper, left_);
-        return h;
-    }
-    chain_facts facts() const {  // of the whole epoch, the same on every rank: never left_
-        return facts_of(this->up).recounted([this](std::uint64_t items) { return items - (std::min)(items, n_); });
-    }
+    std::uint64_t whole_of(std::uint64_t items) const { return items - (std::min)(items, n_); }
     template <class F>
     bool for_each_while(F& f) {
         if (!passed_over()) return true;

@@ -3,7 +3,7 @@
 
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
 #include <concepts>
 #include <optional>
@@ -12,43 +12,23 @@
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] skip_while_stage : public dropping_over<S> {
+class [[nodiscard]] skip_while_stage : public positioned<skip_while_stage<S, F>, S, dropping_over> {
 public:
+    static constexpr auto name = "skip_while", instead = "filter by the sample itself";
     using item_type = typename S::item_type;
-    skip_while_stage(S before, F drop) : dropping_over<S>(std::move(before)), drop_(std::move(drop)) {}
+    skip_while_stage(S before, F drop) : skip_while_stage::positioned(std::move(before)), drop_(std::move(drop)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();
         while (item && !kept(*item)) item = this->up.next();
         return item;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "skip_while", "filter by the sample itself");
-        dropping_over<S>::reset(e);
-        begun_ = false;
-    }
     size_hint hint() const {
         auto const h = hint_of(this->up);
         return begun_ ? h : size_hint{0, h.upper};
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        auto record = w.stage("skip_while", 1);
-        record.put("begun", begun_);
-        this->waiting.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("skip_while", 1);
-        begun_ = record.get("begun") != 0;
-        this->waiting.load(record);
-    }
+    void restart() { begun_ = false; }
+    static void position(auto& self, auto& p) { p("begun", self.begun_); }
     template <class G>
     bool for_each_while(G& g) {
         bool go = true;

@@ -1,9 +1,9 @@
 // Implements: steer(control, f), map whose function also gets the value of a control.
 #pragma once
 
-#include <penstock/core/blame.hpp>    // defines: blame
+#include <penstock/core/blame.hpp>    // defines: give
 #include <penstock/core/control.hpp>  // defines: control, steering, control_walk
-#include <penstock/core/stage.hpp>    // defines: stage, stage_over, value_of, rewrap, broken_chain
+#include <penstock/core/positioned.hpp>  // defines: positioned, stage, value_of, rewrap, broken_chain
 
 #include <concepts>
 #include <cstdint>
@@ -14,12 +14,13 @@
 namespace penstock {
 
 template <class S, class T, class F>
-class [[nodiscard]] steer_stage : public stage_over<S> {
+class [[nodiscard]] steer_stage : public positioned<steer_stage<S, T, F>, S> {
     using input = typename S::item_type;
 
 public:
+    static constexpr auto name = "steer";
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::invoke_result_t<F&, T, value_of<input>>>()));
-    steer_stage(S before, control<T> const& c, F f) : stage_over<S>(std::move(before)), steering_(c), f_(std::move(f)) {}
+    steer_stage(S before, control<T> const& c, F f) : steer_stage::positioned(std::move(before)), steering_(c), f_(std::move(f)) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();
@@ -36,18 +37,7 @@ public:
         auto h = [&](input&& item) { return g(made(item, item_++)); };
         return penstock::for_each_while(this->up, h);
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        w.stage("steer", 1).put("item", item_);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        item_ = r.stage("steer", 1).get("item");
-    }
+    static void position(auto& self, auto& p) { p("item", self.item_); }
     void controls(control_walk& w) const {
         if constexpr (steered<S>) this->up.controls(w);
         w(steering_, item_, "steer");
@@ -56,10 +46,8 @@ public:
 private:
     item_type made(input& item, std::uint64_t number) {
         auto const now = steering_.value(number);
-        if constexpr (is_keyed<input>) {
-            decltype(auto) result = blame("steer", item, [&]() -> decltype(auto) { return f_(now, std::move(item.value)); });
-            return rewrap(std::move(item), std::forward<decltype(result)>(result));
-        } else return f_(now, std::move(item));
+        decltype(auto) result = give("steer", item, [&](auto&& value) -> decltype(auto) { return f_(now, std::forward<decltype(value)>(value)); });
+        return rewrap(std::move(item), std::forward<decltype(result)>(result));
     }
 
     mutable steering<T> steering_;  // a walk changes it through the pipeline, which is not const then

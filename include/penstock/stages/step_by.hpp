@@ -2,7 +2,7 @@
 #pragma once
 
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage_of, epoch, size_hint, state_*, write_back, config_error
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage_of, write_back, config_error
 
 #include <algorithm>
 #include <cstdint>
@@ -12,49 +12,24 @@
 namespace penstock {
 
 template <class S>
-class [[nodiscard]] step_by_stage : public dropping_over<S> {
+class [[nodiscard]] step_by_stage : public positioned<step_by_stage<S>, S, dropping_over> {
 public:
+    static constexpr auto name = "step_by", instead = "take a part of the shard list instead";
     using item_type = typename S::item_type;
-    step_by_stage(S input, std::uint64_t n) : dropping_over<S>(std::move(input)), n_(n) {}
+    step_by_stage(S input, std::uint64_t n) : step_by_stage::positioned(std::move(input)), n_(n) {}
 
     std::optional<item_type> next() {
         auto item = this->up.next();
         while (item && !kept(*item, between_)) item = this->up.next();
         return item;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "step_by", "take a part of the shard list instead");
-        dropping_over<S>::reset(e);
-        between_ = 0;
+    void restart() { between_ = 0; }
+    static void position(auto& self, auto& p) { p("between", self.between_, self.n_ - 1); }
+    std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const {
+        if (items) *items = whole_of(*items - (std::min)(*items, between_));
+        return items;
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        auto record = w.stage("step_by", 1);
-        record.put("between", between_);
-        this->waiting.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("step_by", 1);
-        auto const between = record.get("between");
-        if (between >= n_) throw state_error(message("load: step_by(", n_, ") was saved with ", between, " items to drop\n  HINT: build it with the n that was saved"));
-        between_ = between;
-        this->waiting.load(record);
-    }
-    size_hint hint() const {
-        auto const steps = [this](std::uint64_t items) { return ceil(items - (std::min)(items, between_)); };
-        auto const h = hint_of(this->up);
-        return {steps(h.lower), h.upper ? std::optional(steps(*h.upper)) : h.upper};
-    }
-    chain_facts facts() const {
-        return facts_of(this->up).recounted([this](std::uint64_t items) { return ceil(items); });
-    }
+    std::uint64_t whole_of(std::uint64_t items) const { return items / n_ + (items % n_ != 0); }
     template <class F>
     bool for_each_while(F& f) {
         auto between = between_;
@@ -74,7 +49,6 @@ private:
         this->waiting.join(item);
         return true;
     }
-    std::uint64_t ceil(std::uint64_t items) const { return items / n_ + (items % n_ != 0); }
 
     std::uint64_t n_;
     std::uint64_t between_ = 0;  // items to drop before the next one; one that threw is none, so passing over an item must make it

@@ -1,7 +1,7 @@
 // Implements: take(n), the first n items of every epoch.
 #pragma once
 
-#include <penstock/core/stage.hpp>  // defines: stage_over, stage_of, epoch, size_hint, state_*, write_back, config_error
+#include <penstock/core/positioned.hpp>  // defines: positioned, stage_of, write_back, config_error
 
 #include <algorithm>
 #include <cstdint>
@@ -11,10 +11,11 @@
 namespace penstock {
 
 template <class S>
-class [[nodiscard]] take_stage : public stage_over<S> {
+class [[nodiscard]] take_stage : public positioned<take_stage<S>, S> {
 public:
+    static constexpr auto name = "take", instead = "give samples_per_epoch to the shard list instead";
     using item_type = typename S::item_type;
-    take_stage(S input, std::uint64_t n) : stage_over<S>{std::move(input)}, n_(n), left_(n) {}
+    take_stage(S input, std::uint64_t n) : take_stage::positioned(std::move(input)), n_(n), left_(n) {}
 
     std::optional<item_type> next() {
         if (left_ == 0) return std::nullopt;  // item n + 1 is never pulled
@@ -22,34 +23,10 @@ public:
         if (item) --left_;  // an item that threw is not counted, so passing over one must not make it: no discard() here
         return item;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "take", "give samples_per_epoch to the shard list instead");
-        this->up.reset(e);
-        left_ = n_;
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        w.stage("take", 1).put("left", left_);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const left = r.stage("take", 1).get("left");
-        if (left > n_) throw state_error(message("load: take(", n_, ") was saved with ", left, " items left\n  HINT: build it with the n that was saved"));
-        left_ = left;
-    }
-    size_hint hint() const {
-        auto const h = hint_of(this->up);
-        return {(std::min)(h.lower, left_), (std::min)(h.upper.value_or(left_), left_)};
-    }
-    chain_facts facts() const {  // of the whole epoch, the same on every rank: never left_
-        return facts_of(this->up).recounted([this](std::uint64_t items) { return (std::min)(items, n_); });
-    }
+    void restart() { left_ = n_; }
+    static void position(auto& self, auto& p) { p("left", self.left_, self.n_); }
+    std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const { return (std::min)(items.value_or(left_), left_); }
+    std::uint64_t whole_of(std::uint64_t items) const { return (std::min)(items, n_); }
     template <class F>
     bool for_each_while(F& f) {
         bool go = true;

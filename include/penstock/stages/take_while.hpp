@@ -3,7 +3,7 @@
 
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, broken_chain
+#include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
 #include <concepts>
 #include <optional>
@@ -12,10 +12,11 @@
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] take_while_stage : public dropping_over<S> {
+class [[nodiscard]] take_while_stage : public positioned<take_while_stage<S, F>, S, dropping_over> {
 public:
+    static constexpr auto name = "take_while", instead = "filter by the sample itself";
     using item_type = typename S::item_type;
-    take_while_stage(S before, F go) : dropping_over<S>(std::move(before)), go_(std::move(go)) {}
+    take_while_stage(S before, F go) : take_while_stage::positioned(std::move(before)), go_(std::move(go)) {}
 
     std::optional<item_type> next() {
         if (ended_) return std::nullopt;
@@ -23,32 +24,11 @@ public:
         if (item && !goes_on(*item)) item.reset();
         return item;
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "take_while", "filter by the sample itself");
-        dropping_over<S>::reset(e);
-        ended_ = false;
-    }
     size_hint hint() const {
         return {0, ended_ ? 0 : hint_of(this->up).upper};
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        auto record = w.stage("take_while", 1);
-        record.put("ended", ended_);
-        this->waiting.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("take_while", 1);
-        ended_ = record.get("ended") != 0;
-        this->waiting.load(record);
-    }
+    void restart() { ended_ = false; }
+    static void position(auto& self, auto& p) { p("ended", self.ended_); }
     template <class G>
     bool for_each_while(G& g) {
         bool go = true;

@@ -18,6 +18,7 @@ penstock_room(core HEADERS
   core/fan_in.hpp
   core/fields.hpp
   core/gather.hpp
+  core/holding.hpp
   core/interval_set.hpp
   core/keyed.hpp
   core/ledger.hpp

@@ -128,6 +128,6 @@ TEST_CASE("batch_by_cost: bad arguments and other options are named", "[unit][ba
     auto const saved = (ps::from_vector({1}) | ps::batch_by_cost(3, itself)).save();
     auto other = ps::from_vector({1}) | ps::batch_by_cost(4, itself);
     auto const refused = test::error_of<ps::state_error>([&] { return other.load(saved), 0; });
-    CHECK(refused.find("saved with a budget of 3") != refused.npos);
+    CHECK(refused.find("batch_by_cost was saved with budget 3, this one has 4") != refused.npos);
     CHECK_FALSE((test::keyed_source(3) | ps::batch_by_cost(3, itself)).world_max());
 }

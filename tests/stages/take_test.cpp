@@ -70,5 +70,5 @@ TEST_CASE("take: a bad argument and another n are named", "[unit][take]") {
     auto const saved = (ps::from_vector({1, 2, 3}) | ps::take(3)).save();
     auto other = ps::from_vector({1, 2, 3}) | ps::take(2);
     auto const refused = test::error_of<ps::state_error>([&] { other.load(saved); return 0; });
-    CHECK(refused.find("take(2) was saved with 3 items left") != refused.npos);
+    CHECK(refused.find("take was saved with left 3, here it is at most 2") != refused.npos);
 }

@@ -67,8 +67,7 @@ decltype(auto) give(char const* stage, Item& item, F&& f) {
             }
         };
         return blame(stage, item, [&]() -> decltype(auto) {
-            auto positions = std::exchange(item.cover, {});
-            keep const on_exit{item, std::move(positions), item.source};
+            keep const on_exit{item, item.cover, item.source};
             return f(std::move(item));
         });
     } else if constexpr (is_keyed<Item>) return blame(stage, item, [&]() -> decltype(auto) { return f(std::move(item.value)); });

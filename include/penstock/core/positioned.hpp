@@ -40,8 +40,10 @@ public:
     void operator()(T const& field) {
         field.save(r_);
     }
+    /// A number that is told from other members, and read back into one of its own.
+    void now(std::string_view name, std::uint64_t value, std::uint64_t const&) { r_.put(name, value); }
     template <class T>
-    void same(std::string_view name, T const& argument) {
+    void same(std::string_view name, T const& argument, std::string_view = {}) {
         (*this)(name, argument);
     }
 
@@ -70,11 +72,14 @@ public:
     void operator()(T& field) {
         field.load(r_);
     }
-    /// An argument of the stage, which the one that was saved must have had as well.
+    void now(std::string_view name, std::uint64_t, std::uint64_t& member) { member = r_.get(name); }
+    /// An argument of the stage, which the one that was saved must have had as well; or a hash of several, whose names are in `what`.
     template <class T>
-    void same(std::string_view name, T const& argument) {
+    void same(std::string_view name, T const& argument, std::string_view what = {}) {
         auto const saved = r_.get(name), mine = static_cast<std::uint64_t>(argument);
-        if (saved != mine) throw state_error(message("load: ", stage_, " was saved with ", name, ' ', saved, ", this one has ", mine, hint));
+        if (saved == mine) return;
+        if (!what.empty()) throw state_error(message("load: ", stage_, " was saved with other ", what, hint));
+        throw state_error(message("load: ", stage_, " was saved with ", name, ' ', saved, ", this one has ", mine, hint));
     }
 
 private:
@@ -164,7 +169,7 @@ struct positioned : Base<S> {
         else return base::facts();
     }
 
-protected:
+    // what `holding` does in another way
     void rewind(epoch e) { base::reset(e); }
     void save_before(state_writer& w) const { this->up.save(w); }
     void load_before(state_reader& r) { this->up.load(r); }

@@ -3,8 +3,7 @@
 
 #include <penstock/core/batch_type.hpp>    // defines: batch_of, keyed
 #include <penstock/core/gather.hpp>        // defines: gather, can_copy
-#include <penstock/core/replay.hpp>        // defines: replay, tally
-#include <penstock/core/stage.hpp>         // defines: stage_of, stage_over, value_of, epoch, size_hint, config_error
+#include <penstock/core/holding.hpp>     // defines: holding, tally, stage_of, value_of, size_hint, config_error
 
 #include <algorithm>
 #include <cstddef>
@@ -28,7 +27,7 @@ struct batch_options {
 
 /// Between calls `now_` holds the items of a batch that an exception interrupted; after the end, those that are dropped until trailing() takes their positions.
 template <class S>
-class [[nodiscard]] batch_stage : public stage_over<S> {
+class [[nodiscard]] batch_stage : public holding<batch_stage<S>, S> {
     using input = typename S::item_type;
     using element = value_of<input>;
     static constexpr std::uint64_t least_every = 256, most_every = 4096;  // pulls between snapshots; with pad a batch is never without a held item
@@ -36,8 +35,10 @@ class [[nodiscard]] batch_stage : public stage_over<S> {
     static constexpr bool plain = std::is_same_v<input, element> && !std::is_same_v<element, bool> && std::is_trivially_copyable_v<element> && std::is_trivially_default_constructible_v<element>;
 
 public:
+    static constexpr auto name = "batch";
+    static constexpr int layout = 3;
     using item_type = batch_of<element>;
-    batch_stage(S before, std::uint64_t n, batch_options o = {}) : stage_over<S>{std::move(before)}, n_(n), remainder_(o.remainder), replay_("batch", o.remainder == remainder::pad ? (std::clamp)(n, least_every, most_every) : most_every) {
+    batch_stage(S before, std::uint64_t n, batch_options o = {}) : batch_stage::holding(std::move(before), name, o.remainder == remainder::pad ? (std::clamp)(n, least_every, most_every) : most_every), n_(n), remainder_(o.remainder) {
         if (!copies && remainder_ == remainder::pad)
             throw config_error(message("batch(", n, ", {.remainder = remainder::pad}): padding copies items, which these cannot be, got pad\n  HINT: keep the short batch, or drop it"));
     }
@@ -48,25 +49,18 @@ public:
             if (remainder_ == remainder::drop) drain();
             return std::nullopt;
         }
-        if (!ended_) fill(number && emitted_ + 1 == *number);
+        if (!this->replay_.ended()) fill(number && emitted_ + 1 == *number);
         if (now_.size() != n_) {
             if (remainder_ == remainder::drop) return short_of(number);
             if (now_.empty() && !number) return std::nullopt;
         }
-        if (ended_ && (!number || emitted_ + 1 == *number)) now_.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again after a load would give it again
+        if (this->replay_.ended() && (!number || emitted_ + 1 == *number)) now_.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again after a load would give it again
         ++emitted_;
-        first_ = replay_.pulls();
+        first_ = this->replay_.pulls();
         if constexpr (copies)
             if (remainder_ == remainder::pad) return padded(number && emitted_ < *number);
-        replay_.release(first_);
+        this->replay_.release(first_);
         return taken();
-    }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        replay_.reset();
-        clear();
     }
     size_hint hint() const {
         if (auto const number = batches_of_epoch()) {
@@ -86,45 +80,43 @@ public:
     /// What was dropped: here with drop, and before this stage behind the last item when that one filled its batch.
     penstock::cover trailing() {
         penstock::cover all;
-        if (ended_ && remainder_ == remainder::drop) {
+        if (this->replay_.ended() && remainder_ == remainder::drop) {
             all = std::exchange(now_, {}).cover;
-            first_ = replay_.pulls();
-            replay_.release(first_);
+            first_ = this->replay_.pulls();
+            this->replay_.release(first_);
         }
         all.add(penstock::trailing(this->up));
         return all;
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        tally held{now_.size() + filler_.has_value(), 0};
-        for (auto const id : now_.ids) held.hash += tally::mark(id);
+    tally held() const {
+        tally all{now_.size() + filler_.has_value(), 0};
+        for (auto const id : now_.ids) all.hash += tally::mark(id);
         if constexpr (is_batch<input>)
-            for (auto const& one : now_.items) held.hash += tally::mark_of(one);
-        if (filler_) held.hash += filler_mark_;
-        replay_.save(w, this->up, held);
-        w.stage("batch", 3).put("n", n_).put("remainder", static_cast<std::uint64_t>(remainder_)).put("emitted", emitted_).put("first", first_).put("filler", filler_ ? filler_at_ : first_);
+            for (auto const& one : now_.items) all.hash += tally::mark_of(one);
+        if (filler_) all.hash += filler_mark_;
+        return all;
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        clear();
-        replay_.load(r, this->up);
-        auto const record = r.stage("batch", 3);
-        if (record.get("n") != n_)
-            throw state_error(message("load: batch(", n_, ") was saved as batch(", record.get("n"), ")\n  HINT: build it with the n that was saved"));
-        if (record.get("remainder") != static_cast<std::uint64_t>(remainder_))
-            throw state_error(message("load: batch(", n_, ") was saved with another remainder\n  HINT: build it with the .remainder that was saved"));
-        emitted_ = record.get("emitted");
-        first_ = record.get("first");
-        auto const filler = filler_at_ = record.get("filler");
+    void clear() {
+        now_ = {};
+        filler_.reset();
+        emitted_ = first_ = newest_ = filler_at_ = 0;
+    }
+    static void position(auto& self, auto& p) {
+        p.same("n", self.n_);
+        p.same("remainder", self.remainder_);
+        p("emitted", self.emitted_);
+        p("first", self.first_);
+        p.now("filler", self.filler_ ? self.filler_at_ : self.first_, self.filler_at_);
+    }
+    void loaded() {
+        auto const filler = filler_at_;
         reserve();
-        replay_.repeat(this->up, [=, this](std::uint64_t i) { return i >= first_ || i == filler; }, [this](std::uint64_t i, input&& item) {
+        this->replay_.repeat(this->up, [=, this](std::uint64_t i) { return i >= first_ || i == filler; }, [this](std::uint64_t i, input&& item) {
             if (i < first_) return keep_filler(item);
             detail::gather(now_, std::move(item));
             newest_ = i;
         });
-        replay_.release((std::min)(filler, first_));
+        this->replay_.release((std::min)(filler, first_));
     }
 
 private:
@@ -153,26 +145,25 @@ private:
             if constexpr (plain) fill_plain(room);
             else {
                 reserve();
-                auto at = replay_.pulls();  // an exception ends the run, so its items have consecutive numbers
+                auto at = this->replay_.pulls();  // an exception ends the run, so its items have consecutive numbers
                 auto g = [&](input&& item) {
                     detail::gather(now_, std::move(item));
                     newest_ = at++;
                 };
-                ended_ = replay_.pull_n(this->up, room, g);
+                (void)this->replay_.pull_n(this->up, room, g);
             }
         }
-        if (last && !ended_ && remainder_ != remainder::drop) {
-            if (replay_.pull(this->up))
+        if (last && !this->replay_.ended() && remainder_ != remainder::drop) {
+            if (this->replay_.pull(this->up))
                 throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *facts_of(this->up).world_max, " items on any rank, and yielded more"),
                                   "its counts are wrong: for shards, write the index again");
-            ended_ = true;
         }
     }
     /// Items that are bytes alone are written where they belong: an append asks for room, and keeps three cursors in memory, for every item.
     void fill_plain(std::uint64_t room) {
         auto& items = now_.items;
-        while (room != 0 && !ended_) {
-            auto const before = items.size(), at = static_cast<std::size_t>(replay_.pulls());
+        while (room != 0 && !this->replay_.ended()) {
+            auto const before = items.size(), at = static_cast<std::size_t>(this->replay_.pulls());
             items.resize(before + static_cast<std::size_t>(reserved(room)));
             auto *const first = items.data() + before, *to = first;
             struct cut {  // to what came, however it ends
@@ -186,15 +177,15 @@ private:
                 }
             } const on_exit{*this, to, before, at};
             auto g = [&](input&& item) { *to++ = item; };
-            ended_ = replay_.pull_n(this->up, items.size() - before, g);
+            (void)this->replay_.pull_n(this->up, items.size() - before, g);
             room -= static_cast<std::uint64_t>(to - first);
         }
     }
     /// With drop, the items beyond the last batch of the epoch: pulled for their positions.
     void drain() {
-        if (ended_) return;
+        if (this->replay_.ended()) return;
         auto g = [&](input&& item) { detail::gather(now_, std::move(item)); };
-        ended_ = replay_.pull_n(this->up, ~std::uint64_t{0}, g);
+        (void)this->replay_.pull_n(this->up, ~std::uint64_t{0}, g);
     }
     /// With drop, the stream ended inside a batch: that is the end of the epoch, unless a full one was promised.
     std::optional<item_type> short_of(std::optional<std::uint64_t> number) {
@@ -225,7 +216,7 @@ private:
             filler_mark_ = out.ids.empty() ? tally::mark_of(out.items[last]) : tally::mark(out.ids[last]);
             filler_at_ = newest_;
         }
-        replay_.release(filler_ ? filler_at_ : first_);
+        this->replay_.release(filler_ ? filler_at_ : first_);
         return out;
     }
     /// What was gathered, in the place it is returned in: to move whole batches costs small ones as much as filling them.
@@ -244,23 +235,15 @@ private:
             filler_mark_ = tally::mark_of(item);
         }
     }
-    void clear() {
-        now_ = {};
-        filler_.reset();
-        emitted_ = first_ = newest_ = filler_at_ = 0;
-        ended_ = false;
-    }
 
     std::uint64_t n_;
     remainder remainder_;
-    replay<S> replay_;
     item_type now_;
     std::optional<element> filler_;  // with pad: the last item, while another batch follows
     std::uint64_t filler_mark_ = 0;
     std::uint64_t newest_ = 0, filler_at_ = 0;  // numbers of the pulls of the newest item, and of filler_
     std::uint64_t emitted_ = 0;
     std::uint64_t first_ = 0;  // number of the first pull of the batch that is being filled
-    bool ended_ = false;
 };
 
 /// Gathers n items into a batch; what becomes of a short last one `.remainder` says. Keyed items fill ids, weights and cover beside the values.

@@ -1,9 +1,8 @@
 // Implements: batch_by_cost(budget, cost), as many items per batch as a budget of tokens, pixels or bytes allows.
 #pragma once
 
-#include <penstock/core/replay.hpp>    // defines: replay, tally
-#include <penstock/core/stage.hpp>     // defines: stage, stage_over, broken_chain
-#include <penstock/core/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
+#include <penstock/core/gather.hpp>   // defines: gather, costed_stage, without_cost, oversize
+#include <penstock/core/holding.hpp>  // defines: holding, tally, stage, broken_chain
 
 #include <algorithm>
 #include <cstdint>
@@ -20,33 +19,27 @@ struct batch_by_cost_options {
 
 /// S yields costed items. Between calls `now_` holds the first items of the next batch: the one that did not fit into the last, and those an exception interrupted.
 template <class S>
-class [[nodiscard]] batch_by_cost_stage : public stage_over<S> {
+class [[nodiscard]] batch_by_cost_stage : public holding<batch_by_cost_stage<S>, S> {
     using input = typename S::item_type;
     using element = decltype(std::declval<value_of<input>&>().value);
 
 public:
+    static constexpr auto name = "batch_by_cost";
     using item_type = batch_of<element>;
-    batch_by_cost_stage(S before, std::uint64_t budget, std::uint64_t most) : stage_over<S>{std::move(before)}, budget_(budget), most_(most), replay_("batch_by_cost", 64) {}
+    batch_by_cost_stage(S before, std::uint64_t budget, std::uint64_t most) : batch_by_cost_stage::holding(std::move(before), name, 64), budget_(budget), most_(most) {}
 
     std::optional<item_type> next() {
-        while (!ended_ && !full()) {
-            auto item = replay_.pull(this->up);
-            if (!item) ended_ = true;
-            else if (!now_.empty() && value(*item).cost > budget_ - (std::min)(spent_, budget_)) return take(std::move(*item));
+        while (!this->replay_.ended() && !full()) {
+            auto item = this->replay_.pull(this->up);
+            if (!item) break;
+            if (!now_.empty() && value(*item).cost > budget_ - (std::min)(spent_, budget_)) return take(std::move(*item));
             else put(std::move(*item));
         }
         if (now_.empty()) return std::nullopt;
-        if (ended_) now_.cover.add(penstock::trailing(this->up));
+        if (this->replay_.ended()) now_.cover.add(penstock::trailing(this->up));
         auto out = std::exchange(now_, {});
-        begin_at(replay_.pulls());
+        begin_at(this->replay_.pulls());
         return out;
-    }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        replay_.reset();
-        clear();
     }
     size_hint hint() const {
         auto h = hint_of(this->up);
@@ -55,27 +48,23 @@ public:
         return h;
     }
     chain_facts facts() const { return facts_of(this->up).uncounted(); }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        tally held{now_.size(), 0};
-        for (auto const id : now_.ids) held.hash += tally::mark(id);
-        replay_.save(w, this->up, held);
-        w.stage("batch_by_cost", 1).put("budget", budget_).put("items", most_).put("first", first_);
+    tally held() const {
+        tally all{now_.size(), 0};
+        for (auto const id : now_.ids) all.hash += tally::mark(id);
+        return all;
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        clear();
-        replay_.load(r, this->up);
-        auto const record = r.stage("batch_by_cost", 1);
-        if (record.get("budget") != budget_ || record.get("items") != most_)
-            throw state_error(message("load: batch_by_cost: saved with a budget of ", record.get("budget"), " and at most ", record.get("items"), " items, this one has ", budget_, " and ", most_,
-                                      "\n  HINT: build it with the options that were saved"));
-        auto const first = record.get("first");
-        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= first; }, [this](std::uint64_t, input&& item) { put(std::move(item)); });
-        first_ = first;
-        replay_.release(first_);
+    void clear() {
+        now_ = {};
+        spent_ = first_ = 0;
+    }
+    static void position(auto& self, auto& p) {
+        p.same("budget", self.budget_);
+        p.same("items", self.most_);
+        p("first", self.first_);
+    }
+    void loaded() {
+        this->replay_.repeat(this->up, [first = first_](std::uint64_t i) { return i >= first; }, [this](std::uint64_t, input&& item) { put(std::move(item)); });
+        this->replay_.release(first_);
     }
 
 private:
@@ -87,27 +76,20 @@ private:
     /// What is gathered; the item that did not fit, which was pulled last, begins the next batch.
     item_type take(input&& item) {
         auto out = std::exchange(now_, {});
-        begin_at(replay_.pulls() - 1);
+        begin_at(this->replay_.pulls() - 1);
         put(std::move(item));
         return out;
     }
     void begin_at(std::uint64_t pull) {
         spent_ = 0;
         first_ = pull;
-        replay_.release(pull);
-    }
-    void clear() {
-        now_ = {};
-        spent_ = first_ = 0;
-        ended_ = false;
+        this->replay_.release(pull);
     }
 
     std::uint64_t budget_, most_;
-    replay<S> replay_;
     item_type now_;
     std::uint64_t spent_ = 0;  // what the items of now_ cost
     std::uint64_t first_ = 0;  // number of the first pull that now_ may hold
-    bool ended_ = false;
 };
 
 /// Gathers items into a batch while their costs stay within the budget; cost(item) is a whole number of 0 or more. Of a keyed item cost sees the value.

@@ -1,8 +1,7 @@
 // Implements: bucket_by_length(length, options), batches of items of like length.
 #pragma once
 
-#include <penstock/core/replay.hpp>    // defines: replay, tally
-#include <penstock/core/stage.hpp>     // defines: stage, stage_over, broken_chain
+#include <penstock/core/holding.hpp>  // defines: holding, tally, stage, broken_chain, config_error
 #include <penstock/core/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
 
 #include <algorithm>
@@ -32,25 +31,23 @@ struct bucket_options {
 
 /// S yields costed items, the cost being the length. A bucket is emptied whole, so it holds its items of pulls >= its `first`.
 template <class S>
-class [[nodiscard]] bucket_stage : public stage_over<S> {
+class [[nodiscard]] bucket_stage : public holding<bucket_stage<S>, S> {
     using input = typename S::item_type;
     using element = decltype(std::declval<value_of<input>&>().value);
 
 public:
+    static constexpr auto name = "bucket_by_length";
     using item_type = batch_of<element>;
     bucket_stage(S before, bucket_options o)
-        : stage_over<S>{std::move(before)}, options_(std::move(o)), buckets_(options_.boundaries.size() + 1), replay_("bucket_by_length", (std::max)(std::uint64_t{16}, options_.max_wait / 4)) {}
+        : bucket_stage::holding(std::move(before), name, (std::max)(std::uint64_t{16}, o.max_wait / 4)), options_(std::move(o)), buckets_(options_.boundaries.size() + 1) {}
 
     std::optional<item_type> next() {
         while (true) {
-            if (auto* const due = oldest(); due && (ended_ || arrived_ - due->arrival > options_.max_wait)) return empty_out(*due, replay_.pulls());
-            if (ended_) return std::nullopt;
-            auto item = replay_.pull(this->up);
-            if (!item) {
-                ended_ = true;
-                continue;
-            }
-            auto const here = replay_.pulls() - 1;
+            if (auto* const due = oldest(); due && (this->replay_.ended() || arrived_ - due->arrival > options_.max_wait)) return empty_out(*due, this->replay_.pulls());
+            if (this->replay_.ended()) return std::nullopt;
+            auto item = this->replay_.pull(this->up);
+            if (!item) continue;
+            auto const here = this->replay_.pulls() - 1;
             note(here, *item);
             auto& b = bucket_of(value(*item).cost);
             if (!fits(b, value(*item).cost)) {
@@ -59,15 +56,8 @@ public:
                 return out;
             }
             put(b, here, std::move(*item));
-            if (full(b)) return empty_out(b, replay_.pulls());
+            if (full(b)) return empty_out(b, this->replay_.pulls());
         }
-    }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e);
-        replay_.reset();
-        clear();
     }
     size_hint hint() const {
         auto h = hint_of(this->up);
@@ -76,33 +66,29 @@ public:
         return h;
     }
     chain_facts facts() const { return facts_of(this->up).uncounted(); }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        replay_.save(w, this->up, since_oldest_);
-        auto record = w.stage("bucket_by_length", 1);
-        record.put("options", fingerprint()).put("oldest", oldest_).put("before_oldest", arrived_ - since_oldest_.count);
-        for (std::size_t b = 0; b != buckets_.size(); ++b) record.put("first" + std::to_string(b), buckets_[b].first);
+    tally held() const { return since_oldest_; }
+    void clear() {
+        for (auto& b : buckets_) b = bucket{};
+        marks_.clear();
+        since_oldest_ = {};
+        held_ = oldest_ = arrived_ = 0;
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        clear();
-        replay_.load(r, this->up);
-        auto const record = r.stage("bucket_by_length", 1);
-        if (record.get("options") != fingerprint())
-            throw state_error("load: bucket_by_length was saved with other boundaries, sizes, budget or max_wait\n  HINT: build it with the options that were saved");
+    static void position(auto& self, auto& p) {
+        p.same("options", self.fingerprint(), "boundaries, sizes, budget or max_wait");
+        p("oldest", self.oldest_);
+        p.now("before_oldest", self.arrived_ - self.since_oldest_.count, self.arrived_);
+        for (std::size_t b = 0; b != self.buckets_.size(); ++b) p("first" + std::to_string(b), self.buckets_[b].first);
+    }
+    void loaded() {
         std::vector<std::uint64_t> firsts;
-        for (std::size_t b = 0; b != buckets_.size(); ++b) firsts.push_back(record.get("first" + std::to_string(b)));
-        oldest_ = record.get("oldest");
-        arrived_ = record.get("before_oldest");
-        replay_.repeat(this->up, [this](std::uint64_t i) { return i >= oldest_; }, [&](std::uint64_t i, input&& item) {
+        for (auto const& b : buckets_) firsts.push_back(b.first);
+        this->replay_.repeat(this->up, [this](std::uint64_t i) { return i >= oldest_; }, [&](std::uint64_t i, input&& item) {
             note(i, item);
             auto& b = bucket_of(value(item).cost);
             if (i >= firsts[static_cast<std::size_t>(&b - buckets_.data())]) put(b, i, std::move(item));
         });
         for (std::size_t b = 0; b != buckets_.size(); ++b) buckets_[b].first = firsts[b];
-        replay_.release(oldest_);
+        this->replay_.release(oldest_);
     }
     void stats(stats_report& r) const {
         collect_stats(this->up, r);
@@ -154,7 +140,7 @@ private:
         b.first = from;
         auto const* const next = oldest();
         forget_before(next ? (std::min)(next->first, from) : from);
-        if (ended_ && held_ == 0) out.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again would give it again
+        if (this->replay_.ended() && held_ == 0) out.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again would give it again
         return out;
     }
     /// Items are found again by pulling all since the oldest held one, so all of them are compared with what was pulled the first time.
@@ -171,7 +157,7 @@ private:
             --since_oldest_.count;
             since_oldest_.hash -= marks_.front().hash;
         }
-        replay_.release(pull);
+        this->replay_.release(pull);
     }
     std::uint64_t fingerprint() const {
         auto h = mix64(options_.budget) ^ options_.max_wait;
@@ -179,23 +165,14 @@ private:
             for (auto const n : list) h = mix64(h ^ n);
         return mix64(h ^ static_cast<std::uint64_t>(options_.oversize));
     }
-    void clear() {
-        for (auto& b : buckets_) b = bucket{};
-        marks_.clear();
-        since_oldest_ = {};
-        held_ = oldest_ = arrived_ = 0;
-        ended_ = false;
-    }
 
     bucket_options options_;
     std::vector<bucket> buckets_;
-    replay<S> replay_;
     std::deque<mark> marks_;  // of the items since oldest_: at most max_wait + 1
     tally since_oldest_;
     std::uint64_t held_ = 0;
     std::uint64_t oldest_ = 0;   // no item of a pull before it is held
     std::uint64_t arrived_ = 0;  // items of this epoch so far
-    bool ended_ = false;
 };
 
 /// Sorts items into buckets by length(item), a whole number, and yields a bucket as a batch once it is full: after sizes[bucket] items, or when one more would

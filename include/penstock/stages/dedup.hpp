@@ -3,8 +3,7 @@
 
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/replay.hpp>         // defines: replay, tally
-#include <penstock/core/stage.hpp>          // defines: stage, value_of, value, epoch, state_*, config_error, broken_chain
+#include <penstock/core/holding.hpp>        // defines: holding, tally, stage, broken_chain, config_error
 
 #include <concepts>
 #include <cstddef>
@@ -82,19 +81,20 @@ private:
 }  // namespace detail
 
 template <class S, class By>
-class [[nodiscard]] dedup_stage : public dropping_over<S> {
+class [[nodiscard]] dedup_stage : public holding<dedup_stage<S, By>, S, dropping_over> {
     using key = detail::remembered<std::invoke_result_t<By&, typename S::item_type const&>>;
 
 public:
+    static constexpr auto name = "dedup";
     using item_type = typename S::item_type;
     dedup_stage(S before, std::uint64_t n, By by)
-        : dropping_over<S>(std::move(before)), n_(n), by_(std::move(by)), keys_(n), replay_("dedup", (std::max)(std::uint64_t{16}, n / 4)) {}
+        : dedup_stage::holding(std::move(before), name, (std::max)(std::uint64_t{16}, n / 4)), n_(n), by_(std::move(by)), keys_(n) {}
 
     std::optional<item_type> next() {
         while (true) {
-            auto const number = replay_.pulls();
-            replay_.release(first());
-            auto item = replay_.pull(this->up);
+            auto const number = this->replay_.pulls();
+            this->replay_.release(first());
+            auto item = this->replay_.pull(this->up);
             if (!item) return item;
             if (remember(number, *item)) {
                 this->waiting.join(*item);
@@ -103,38 +103,25 @@ public:
             this->waiting.add(*item);
         }
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        dropping_over<S>::reset(e);
-        replay_.reset();
-        clear();
+    tally held() const { return held_; }
+    void clear() {
+        keys_.clear();
+        marks_.clear();
+        oldest_ = 0;
+        held_ = {};
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        replay_.save(w, this->up, held_);
-        auto record = w.stage("dedup", 1);
-        record.put("window", n_).put("first", first());
-        this->waiting.save(record);
+    static void position(auto& self, auto& p) {
+        p.same("window", self.n_);
+        p.now("first", self.first(), self.from_);
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        clear();
-        replay_.load(r, this->up);
-        auto const record = r.stage("dedup", 1);
-        if (record.get("window") != n_)
-            throw state_error(message("load: dedup(", n_, ") was saved as dedup(", record.get("window"), ")\n  HINT: build it with the n that was saved"));
-        this->waiting.load(record);
-        auto const from = record.get("first");
-        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= from; }, [this](std::uint64_t i, item_type&& item) {
+    void loaded() {
+        this->replay_.repeat(this->up, [this](std::uint64_t i) { return i >= from_; }, [this](std::uint64_t i, item_type&& item) {
             try {
                 remember(i, item);
             } catch (...) {  // it failed before as well: such an item is remembered without a key
             }
         });
-        replay_.release(first());
+        this->replay_.release(first());
     }
 
 private:
@@ -143,7 +130,7 @@ private:
         tally identity{};
     };
 
-    std::uint64_t first() const { return marks_.empty() ? replay_.pulls() : marks_[oldest_].number; }
+    std::uint64_t first() const { return marks_.empty() ? this->replay_.pulls() : marks_[oldest_].number; }
     /// True if the item's key is not among the last n. An item whose key cannot be told takes its place among them all the same.
     bool remember(std::uint64_t number, item_type& item) {
         auto now = mark{number, {}};
@@ -166,17 +153,11 @@ private:
         }
         return keys_.add(std::move(*k));
     }
-    void clear() {
-        keys_.clear();
-        marks_.clear();
-        oldest_ = 0;
-        held_ = {};
-    }
 
     std::uint64_t n_;
     By by_;
     detail::recent<key> keys_;
-    replay<S> replay_;
+    std::uint64_t from_ = 0;  // number of the first pull that was remembered when the state at hand was saved
     std::vector<mark> marks_;  // of the last n items, a ring
     std::size_t oldest_ = 0;
     tally held_;

@@ -4,9 +4,8 @@
 #include <penstock/core/batch_type.hpp>     // defines: is_batch
 #include <penstock/core/blame.hpp>          // defines: blame, give
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
+#include <penstock/core/holding.hpp>        // defines: holding, tally, stage, is_keyed, value_of, value, rewrap, broken_chain
 #include <penstock/core/range_access.hpp>   // defines: begin_of, end_of
-#include <penstock/core/replay.hpp>         // defines: replay, tally
-#include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, value, rewrap, broken_chain
 
 #include <concepts>
 #include <cstdint>
@@ -36,7 +35,7 @@ concept owns_elements = requires(R const& r) {
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] flat_map_stage : public dropping_over<S> {
+class [[nodiscard]] flat_map_stage : public holding<flat_map_stage<S, F>, S, dropping_over> {
     using input = typename S::item_type;
     using range = std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>;
     using iterator = decltype(detail::begin_of(std::declval<range&>()));
@@ -44,49 +43,35 @@ class [[nodiscard]] flat_map_stage : public dropping_over<S> {
     using element = std::iter_value_t<iterator>;
 
 public:
+    char const* name;  // flat_map, or that of the stage that is made of it
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<element>()));
-    flat_map_stage(char const* name, S before, F f) : dropping_over<S>(std::move(before)), name_(name), f_(std::move(f)), replay_(name, 16) {}
+    flat_map_stage(char const* own_name, S before, F f) : flat_map_stage::holding(std::move(before), own_name, 16), name(own_name), f_(std::move(f)) {}
 
     std::optional<item_type> next() {
         while (!open()) {
-            auto const number = replay_.pulls();
-            replay_.release(number);
-            auto item = replay_.pull(this->up);
+            auto const number = this->replay_.pulls();
+            this->replay_.release(number);
+            auto item = this->replay_.pull(this->up);
             if (!item) return std::nullopt;
             expand(number, std::move(*item));
         }
         return delivered();
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        dropping_over<S>::reset(e);
-        replay_.reset();
-        close();
-    }
     size_hint hint() const {
         if (open()) return {now_->failure ? 0u : 1u, std::nullopt};
         return {0, hint_of(this->up).upper == 0 ? std::optional<std::uint64_t>(0) : std::nullopt};
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        replay_.save(w, this->up, open() ? held_ : tally{});
-        auto record = w.stage(name_, 1);
-        record.put("first", open() ? first_ : replay_.pulls()).put("position", open() ? position_ : 0);
-        this->waiting.save(record);
+    tally held() const { return open() ? held_ : tally{}; }
+    void clear() { close(); }
+    static void position(auto& self, auto& p) {
+        p.now("first", self.open() ? self.first_ : self.replay_.pulls(), self.first_);
+        p.now("position", self.open() ? self.position_ : 0, self.position_);
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        close();
-        replay_.load(r, this->up);
-        auto const record = r.stage(name_, 1);
-        auto const first = record.get("first"), position = record.get("position");
-        this->waiting.load(record);
-        auto const wanted = [=](std::uint64_t i) { return position != 0 && i == first; };
-        replay_.repeat(this->up, wanted, [&](std::uint64_t number, input&& item) { expand_again(number, std::move(item), position); });
-        replay_.release(open() ? first_ : replay_.pulls());
+    void loaded() {
+        auto const first = first_, delivered = position_;
+        auto const wanted = [=](std::uint64_t i) { return delivered != 0 && i == first; };
+        this->replay_.repeat(this->up, wanted, [&](std::uint64_t number, input&& item) { expand_again(number, std::move(item), delivered); });
+        this->replay_.release(open() ? first_ : this->replay_.pulls());
     }
 
 private:
@@ -118,8 +103,8 @@ private:
         first_ = number;
         position_ = 0;
         try {
-            x.all.emplace(give(name_, *x.item, f_));
-            bool const empty = blame(name_, *x.item, [&] {
+            x.all.emplace(give(name, *x.item, f_));
+            bool const empty = blame(name, *x.item, [&] {
                 x.at.emplace(detail::begin_of(*x.all));
                 x.end.emplace(detail::end_of(*x.all));
                 return !(*x.at != *x.end);
@@ -134,7 +119,7 @@ private:
     }
     void expand_again(std::uint64_t number, input&& item, std::uint64_t position) {
         auto const changed = [&](char const* what) {
-            return state_error(message("load: ", name_, ": the item of pull ", number, " had yielded ", position, " elements when the state was saved, ", what,
+            return state_error(message("load: ", name, ": the item of pull ", number, " had yielded ", position, " elements when the state was saved, ", what,
                                        "\n  HINT: the data or the function changed since; restore it, or start the epoch again"));
         };
         try {
@@ -152,7 +137,7 @@ private:
         auto& x = *now_;
         ++position_;
         try {
-            return blame(name_, *x.item, [&] { return ++*x.at, !(*x.at != *x.end); });
+            return blame(name, *x.item, [&] { return ++*x.at, !(*x.at != *x.end); });
         } catch (...) {
             x.failure = std::current_exception();
             return false;
@@ -167,7 +152,7 @@ private:
         }
         auto out = std::optional<item_type>{};
         try {
-            auto one = blame(name_, *x.item, [&]() -> element {
+            auto one = blame(name, *x.item, [&]() -> element {
                 if constexpr (detail::owns_elements<range>) return std::move(**x.at);
                 else return **x.at;
             });
@@ -181,13 +166,11 @@ private:
             throw;
         }
         this->waiting.join(*out);
-        if (!open()) replay_.release(replay_.pulls());
+        if (!open()) this->replay_.release(this->replay_.pulls());
         return out;
     }
 
-    char const* name_;
     F f_;
-    replay<S> replay_;
     std::unique_ptr<expanded> now_;  // made once, for the first item
     std::uint64_t first_ = 0;        // number of the pull of the open item
     std::uint64_t position_ = 0;     // elements of it that were delivered

@@ -1,9 +1,9 @@
 // Implements: shuffle(n), a delay line that mixes a stream within a window of n items on average.
 #pragma once
 
+#include <penstock/core/holding.hpp>  // defines: holding, tally
 #include <penstock/core/random.hpp>  // defines: word_line
-#include <penstock/core/replay.hpp>  // defines: replay, tally
-#include <penstock/core/stage.hpp>   // defines: stage_of, stage_over, epoch, size_hint, config_error
+#include <penstock/core/stage.hpp>   // defines: stage_of, size_hint, config_error
 
 #include <algorithm>
 #include <array>
@@ -52,33 +52,26 @@ constexpr std::uint64_t geometric_delay(std::uint32_t u, std::uint64_t n) {
 /// Invariant: an item leaves when d <= pulls. Every later item j >= pulls has d(j) >= j >= pulls, and on a tie j is the larger one,
 /// so nothing that is still to come belongs before it. Hence what is held is {i < pulls : (d(i), i) after the last departure}, which load() recomputes.
 template <class S>
-class [[nodiscard]] shuffle_stage : public stage_over<S> {
+class [[nodiscard]] shuffle_stage : public holding<shuffle_stage<S>, S> {
 public:
+    static constexpr auto name = "shuffle";
+    static constexpr bool draws = true;
     using item_type = typename S::item_type;
     shuffle_stage(S input, shuffle_options o)
-        : stage_over<S>{std::move(input)}, n_(static_cast<std::uint64_t>(o.window)), warm_(o.warm ? n_ : 0), replay_("shuffle", (std::max)(std::uint64_t{16}, n_ / 4)) {}
+        : shuffle_stage::holding(std::move(input), name, (std::max)(std::uint64_t{16}, static_cast<std::uint64_t>(o.window) / 4)), n_(static_cast<std::uint64_t>(o.window)), warm_(o.warm ? n_ : 0) {}
 
     std::optional<item_type> next() {
         while (true) {
-            auto const pulls = replay_.pulls();
+            auto const pulls = this->replay_.pulls();
             if (held_.count != 0) {
-                while (leaving_ == none && (day_ < pulls || ended_)) open(++day_);
+                while (leaving_ == none && (day_ < pulls || this->replay_.ended())) open(++day_);
                 if (leaving_ != none) return depart();
             } else if (day_ < pulls) day_ = pulls, next_ = 0;
-            if (ended_) return std::nullopt;
-            replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, longest()));
-            auto item = replay_.pull(this->up);
+            if (this->replay_.ended()) return std::nullopt;
+            this->replay_.release(held_.count == 0 ? pulls : day_ - (std::min)(day_, longest()));
+            auto item = this->replay_.pull(this->up);
             if (item) arrive(pulls, std::move(*item));
-            else ended_ = true;
         }
-    }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        this->up.reset(e.child("shuffle"));
-        words_ = {e.key, e.index};
-        replay_.reset();
-        clear();
     }
     size_hint hint() const {
         auto h = hint_of(this->up);
@@ -86,26 +79,25 @@ public:
         if (h.upper) *h.upper += held_.count;
         return h;
     }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        replay_.save(w, this->up, held_);
-        w.stage("shuffle", 1).put("window", n_).put("warm", warm_ != 0).put("day", day_).put("next", next_);
+    void restart(epoch e) { words_ = {e.key, e.index}; }
+    tally held() const { return held_; }
+    void clear() {
+        if (held_.count != 0) line_.assign(line_.size(), none);
+        slots_.clear();
+        free_ = leaving_ = none;
+        held_ = {};
+        day_ = next_ = 0;
     }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        clear();
-        replay_.load(r, this->up);
-        auto const record = r.stage("shuffle", 1);
-        if (record.get("window") != n_ || record.get("warm") != (warm_ != 0))
-            throw state_error(message("load: shuffle: saved with a window of ", record.get("window"), record.get("warm") ? ", warm" : "", ", this one has ", n_,
-                                      warm_ != 0 ? ", warm" : "", "\n  HINT: build it with the options that were saved"));
-        day_ = record.get("day");
-        next_ = record.get("next");
-        auto const held = [this](std::uint64_t i) { return departure(i) > day_ || (departure(i) == day_ && i >= next_); };
-        replay_.repeat(this->up, held, [this](std::uint64_t i, item_type&& item) { arrive(i, std::move(item)); });
-        if (held_.count == 0) replay_.release(replay_.pulls());
+    static void position(auto& self, auto& p) {
+        p.same("window", self.n_);
+        p.same("warm", self.warm_ != 0);
+        p("day", self.day_);
+        p("next", self.next_);
+    }
+    void loaded() {
+        auto const waits = [this](std::uint64_t i) { return departure(i) > day_ || (departure(i) == day_ && i >= next_); };
+        this->replay_.repeat(this->up, waits, [this](std::uint64_t i, item_type&& item) { arrive(i, std::move(item)); });
+        if (held_.count == 0) this->replay_.release(this->replay_.pulls());
     }
     void stats(stats_report& r) const {
         collect_stats(this->up, r);
@@ -165,18 +157,9 @@ private:
         s.item.reset();
         return item;
     }
-    void clear() {
-        if (held_.count != 0) line_.assign(line_.size(), none);
-        slots_.clear();
-        free_ = leaving_ = none;
-        held_ = {};
-        day_ = next_ = 0;
-        ended_ = false;
-    }
 
     std::uint64_t n_, warm_;
     word_line words_{epoch{}.key, 0};  // of this epoch
-    replay<S> replay_;
     std::vector<std::uint32_t> line_;  // per day after day_ the slot of its newest item, which leads to the one before it
     std::vector<slot> slots_;
     std::uint32_t free_ = none;
@@ -184,7 +167,6 @@ private:
     tally held_;
     std::uint64_t day_ = 0, next_ = 0;  // nothing leaves before item number next_ of day day_
     std::uint64_t departed_ = 0;
-    bool ended_ = false;
 };
 
 /// Mixes the stream: every item waits a random number of pulls, `window` on average. Starts at once, drains in order of departure.

@@ -1,10 +1,9 @@
 // Implements: window(n, step), n items at a time, each window `step` items behind the one before.
 #pragma once
 
-#include <penstock/core/gather.hpp>  // defines: can_copy
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
-#include <penstock/core/replay.hpp>         // defines: replay, tally
-#include <penstock/core/stage.hpp>          // defines: stage, is_keyed, value_of, rewrap, epoch, size_hint, config_error, broken_chain
+#include <penstock/core/gather.hpp>         // defines: can_copy
+#include <penstock/core/holding.hpp>        // defines: holding, tally, stage, is_keyed, value_of, rewrap, config_error, broken_chain
 
 #include <algorithm>
 #include <concepts>
@@ -18,13 +17,14 @@ namespace penstock {
 
 /// Invariant: held_ are the items from the first one of the next window on, at most n; gap_ more are dropped before it begins (step > n).
 template <class S>
-class [[nodiscard]] window_stage : public dropping_over<S> {
+class [[nodiscard]] window_stage : public holding<window_stage<S>, S, dropping_over> {
     using input = typename S::item_type;
 
 public:
+    static constexpr auto name = "window";
     using item_type = decltype(rewrap(std::declval<input>(), std::declval<std::vector<value_of<input>>>()));
     window_stage(S before, std::uint64_t n, std::uint64_t step)
-        : dropping_over<S>(std::move(before)), n_(n), step_(step), replay_("window", (std::max)(std::uint64_t{16}, n / 4)) {}
+        : window_stage::holding(std::move(before), name, (std::max)(std::uint64_t{16}, n / 4)), n_(n), step_(step) {}
 
     std::optional<item_type> next() {
         for (; gap_ != 0; --gap_) {
@@ -33,58 +33,41 @@ public:
             this->waiting.add(*item);
         }
         while (held_.size() < n_) {
-            auto const number = replay_.pulls();
+            auto const number = this->replay_.pulls();
             auto item = pulled();
             if (!item) return std::nullopt;
             held_.push_back({number, std::move(*item)});
         }
         return advanced();
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        dropping_over<S>::reset(e);
-        replay_.reset();
+    tally held() const {
+        tally all;
+        for (auto const& h : held_) all.add(h.item);
+        return all;
+    }
+    void clear() {
         held_.clear();
         gap_ = 0;
     }
-    size_hint hint() const {
-        auto const h = hint_of(this->up);
-        auto const more = [this](std::uint64_t items) { return windows(items + held_.size() - (std::min)(items, gap_)); };  // a gap is open only while nothing is held
-        return {more(h.lower), h.upper ? std::optional(more(*h.upper)) : h.upper};
+    static void position(auto& self, auto& p) {
+        p.same("n", self.n_);
+        p.same("step", self.step_);
+        p.now("first", self.first(), self.from_);
+        p("gap", self.gap_);
     }
-    chain_facts facts() const {
-        return facts_of(this->up).recounted([this](std::uint64_t items) { return windows(items); });
+    void loaded() {
+        this->replay_.repeat(this->up, [this](std::uint64_t i) { return i >= from_; }, [this](std::uint64_t i, input&& item) { held_.push_back({i, std::move(item)}); });
+        this->replay_.release(first());
     }
+    std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const {  // a gap is open only while nothing is held
+        return items ? std::optional(whole_of(*items + held_.size() - (std::min)(*items, gap_))) : items;
+    }
+    std::uint64_t whole_of(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
     /// Also what is in no further window.
     cover trailing() {
         for (auto& h : held_) this->waiting.add(h.item);
         held_.clear();
         return dropping_over<S>::trailing();
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        tally all;
-        for (auto const& h : held_) all.add(h.item);
-        replay_.save(w, this->up, all);
-        auto record = w.stage("window", 1);
-        record.put("n", n_).put("step", step_).put("first", first()).put("gap", gap_);
-        this->waiting.save(record);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        replay_.load(r, this->up);
-        auto const record = r.stage("window", 1);
-        if (record.get("n") != n_ || record.get("step") != step_)
-            throw state_error(message("load: window(", n_, ", ", step_, ") was saved as window(", record.get("n"), ", ", record.get("step"), ")\n  HINT: build it with the numbers that were saved"));
-        held_.clear();
-        gap_ = record.get("gap");
-        this->waiting.load(record);
-        auto const from = record.get("first");
-        replay_.repeat(this->up, [=](std::uint64_t i) { return i >= from; }, [this](std::uint64_t i, input&& item) { held_.push_back({i, std::move(item)}); });
-        replay_.release(first());
     }
 
 private:
@@ -93,11 +76,10 @@ private:
         input item;
     };
 
-    std::uint64_t first() const { return held_.empty() ? replay_.pulls() : held_.front().number; }
-    std::uint64_t windows(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
+    std::uint64_t first() const { return held_.empty() ? this->replay_.pulls() : held_.front().number; }
     std::optional<input> pulled() {
-        replay_.release(first());
-        return replay_.pull(this->up);
+        this->replay_.release(first());
+        return this->replay_.pull(this->up);
     }
     /// The window of what is held. What stays for the next one is copied before anything moves, so a failing copy loses nothing.
     item_type advanced() {
@@ -123,8 +105,8 @@ private:
     }
 
     std::uint64_t n_, step_;
-    replay<S> replay_;
     std::vector<one> held_;
+    std::uint64_t from_ = 0;  // number of the first pull that was held when the state at hand was saved
     std::uint64_t gap_ = 0;
 };
 

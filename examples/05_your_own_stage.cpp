@@ -9,13 +9,14 @@
 
 namespace ps = penstock;
 
-// The differences between neighbours. S is the chain before it; stage_over holds that as `up` and forwards what this stage does not change:
-// how many items are left, the most that any rank gets, a stop.
+// The differences between neighbours. S is the chain before it, which `positioned` holds as `up`. It forwards what this stage does not change: how many
+// items are left, the most that any rank gets, a stop; and makes reset, save and load of what the stage says of its position.
 template <class S>
-class gaps_stage : public ps::stage_over<S> {
+class gaps_stage : public ps::positioned<gaps_stage<S>, S> {
 public:
+    static constexpr auto name = "gaps";
     using item_type = std::int64_t;
-    explicit gaps_stage(S before) : ps::stage_over<S>(std::move(before)) {}
+    explicit gaps_stage(S before) : gaps_stage::positioned(std::move(before)) {}
 
     // An item, or nothing at the end. One call pulls what it needs and no more.
     std::optional<std::int64_t> next() {
@@ -25,27 +26,9 @@ public:
     }
 
     // A new epoch: forget what was left of the old one.
-    void reset(ps::epoch e)
-        requires ps::resettable<S>
-    {
-        this->up.reset(e);
-        last_ = 0;
-    }
-
-    // What it takes to go on from here in another process. Inheriting these would forget `last_`, so it does not compile: a stage
-    // writes both, or says `using stateless = void;`.
-    void save(ps::state_writer& w) const
-        requires ps::resumable<S>
-    {
-        this->up.save(w);
-        w.stage("gaps", /*version*/ 1).put("last", static_cast<std::uint64_t>(last_));
-    }
-    void load(ps::state_reader& r)
-        requires ps::resumable<S>
-    {
-        this->up.load(r);
-        last_ = static_cast<std::int64_t>(r.stage("gaps", 1).get("last"));
-    }
+    void restart() { last_ = 0; }
+    // What it takes to go on from here in another process.
+    static void position(auto& self, auto& p) { p("last", self.last_); }
 
 private:
     std::int64_t last_ = 0;
@@ -67,7 +50,7 @@ int main() {
         std::cout << '\n';
     };
     auto gaps_in_pairs = make();
-    std::cout << "batches to come: " << gaps_in_pairs.hint().lower << '\n';  // forwarded by stage_over, divided by batch
+    std::cout << "batches to come: " << gaps_in_pairs.hint().lower << '\n';  // forwarded by positioned, divided by batch
     print(gaps_in_pairs, "all:");
 
     // Save anywhere, load into a chain built the same way, perhaps tomorrow on another machine: it goes on with the same items.

@@ -1,4 +1,4 @@
-// expect: this stage inherits save() but does not say that it keeps no position. HINT: write save and load, or `using stateless = void;`
+// expect: this stage inherits save() but does not say that it keeps no position. HINT: derive it from positioned<Self, S> and say its position, or write `using stateless = void;`
 #include <penstock/core/stage.hpp>
 
 #include <optional>

@@ -121,3 +121,9 @@ TEST_CASE("pipeline: an exception in a loop consumes its item", "[unit][pipeline
     loop();
     CHECK(got == std::vector{0, 2});
 }
+
+TEST_CASE("pipeline: for_each_while takes a function written in place", "[unit][pipeline]") {
+    std::vector<int> seen;
+    CHECK_FALSE(test::source_of({.n = 10}).for_each_while([&](int i) { return seen.push_back(i), i < 2; }));
+    CHECK(seen == std::vector{0, 1, 2});
+}

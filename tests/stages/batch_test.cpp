@@ -375,6 +375,17 @@ TEST_CASE("batch: a batch of batches stands for what they stand for, and for wha
     CHECK(positions + q.trailing().count() == 9);
 }
 
+TEST_CASE("batch: items of bool, which a vector packs", "[unit][batch]") {
+    auto odd = [] { return ps::range(5) | ps::map([](std::int64_t i) { return i % 2 != 0; }); };
+    auto p = odd() | ps::batch(2, pad);
+    CHECK(p.next()->items == std::vector<bool>{false, true});
+    auto q = odd() | ps::batch(2, pad);
+    q.load(p.save());
+    CHECK(q.next()->items == std::vector<bool>{false, true});
+    CHECK(q.next()->items == std::vector<bool>{false, false});
+    CHECK_FALSE(q.next());
+}
+
 TEST_CASE("batch: covers dropped behind a full last batch are handed on", "[unit][batch]") {
     auto p = test::keyed_source(6) | ps::filter([](int i) { return i < 4; }) | ps::batch(2);
     CHECK(p.next()->cover.count() == 2);

@@ -1,4 +1,9 @@
 #include <penstock/stages/filter_map.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/interleave.hpp>
+#include <penstock/stages/map.hpp>
+#include <penstock/stages/on_error.hpp>
+#include <penstock/stages/scan.hpp>
 
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
@@ -8,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <stdexcept>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -95,4 +101,27 @@ TEST_CASE("filter_map: an exception of f consumes its item", "[unit][filter_map]
     CHECK(p.next() == 0);
     CHECK_THROWS_AS(p.next(), std::out_of_range);
     CHECK((std::move(p) | ps::collect()) == std::vector<std::int64_t>{2, 3});
+}
+
+TEST_CASE("batches that are dropped, made anew or fail keep their positions and their source", "[unit][filter_map][map]") {
+    using batch = ps::batch_of<int>;
+    auto source = [] { return ps::interleave({}, ps::named("all", test::keyed_source(20) | ps::batch(2))); };
+    auto every = [](int i) { return i % 4 == 0; };
+    auto check = [](auto p) {
+        std::uint64_t positions = 0;
+        while (auto b = p.next()) {
+            positions += b->cover.count();
+            CHECK(b->source == "all");
+        }
+        CHECK(positions + p.trailing().count() == 20);
+    };
+    check(source() | ps::map([](batch b) { return batch{.items = std::move(b.items)}; }));
+    check(source() | ps::filter_map([&](batch b) { return every(b.items[0]) ? std::optional(std::move(b)) : std::nullopt; }));
+    check(source() | ps::filter_map([&](batch b) { return every(b.items[0]) ? std::optional(batch{.items = std::move(b.items)}) : std::nullopt; }));
+    auto fails = [&](batch b) {
+        if (!every(b.items[0])) throw std::runtime_error("no");
+        return b;
+    };
+    check(source() | ps::map(fails) | ps::on_error(ps::skips{.total = 20, .user = true}));
+    check(source() | ps::scan(0, [&](int&, batch b) { return fails(std::move(b)); }) | ps::on_error(ps::skips{.total = 20, .user = true}));
 }

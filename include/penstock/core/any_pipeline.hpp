@@ -115,11 +115,11 @@ private:
     std::unique_ptr<interface> inside_;
 };
 
-/// A chain of any stages that yields T: `any_pipeline<int> p(range(3) | map(f));`. Movable, and assignable, as pipelines of named types are not.
+/// A chain of any stages that yields T: `any_pipeline<int> p = any(from_vector({1, 2}) | map(f));`. Movable, and assignable, as pipelines of named types are not.
 template <class T>
 using any_pipeline = pipeline<any_source<T>>;
 
-/// Forgets the stages of a chain: `std::vector<any_pipeline<int>> all; all.push_back(any(range(3) | map(f)));`.
+/// Forgets the stages of a chain: `std::vector<any_pipeline<int>> all; all.push_back(any(from_vector({1, 2}) | map(f)));`.
 template <class S>
 any_pipeline<typename S::item_type> any(pipeline<S> chain) {
     if constexpr (std::is_same_v<S, any_source<typename S::item_type>>) return chain;

@@ -21,19 +21,22 @@ template <class Item>
     auto kind = fault::user;
     auto where = place{};
     if constexpr (is_keyed<Item>) where = {.key = item.key, .sample = item.id};
-    std::string cause = "threw something that is no std::exception";
+    std::string cause = "threw something that is no std::exception", hint;
     try {
         throw;
     } catch (stage_error const& e) {
         kind = e.kind;
         where.shard = e.where.shard;
         where.byte = e.where.byte;
-        cause = e.what();
+        if (where.key.empty()) where.key = e.where.key;
+        if (!where.sample) where.sample = e.where.sample;
+        cause = e.stage == stage ? e.cause : message(e.stage, ": ", e.cause);
+        hint = e.hint;
     } catch (std::exception const& e) {
         cause = e.what();
     } catch (...) {
     }
-    auto error = stage_error(stage, kind, std::move(where), cause);
+    auto error = stage_error(stage, kind, std::move(where), cause, hint);
     error.positions = std::move(item.cover);
     std::throw_with_nested(std::move(error));
 }

@@ -82,12 +82,14 @@ enum class fault {
 
 /// A failure while items flow. It consumes its item, comes in order, and leaves the pipeline usable.
 struct stage_error : error {
-    stage_error(std::string_view stage_name, fault kind_of, place at, std::string_view cause, std::string_view hint = {})
-        : error(text(stage_name, at, cause, hint)), stage(stage_name), kind(kind_of), where(std::move(at)) {}
+    stage_error(std::string_view stage_name, fault kind_of, place at, std::string_view because, std::string_view way_out = {})
+        : error(text(stage_name, at, because, way_out)), stage(stage_name), kind(kind_of), where(std::move(at)), cause(because), hint(way_out) {}
 
     std::string stage;
     fault kind;
     place where;
+    std::string cause;  ///< what happened, without stage and place
+    std::string hint;   ///< what to do; may be empty
     cover positions{};  ///< line positions of the item that is lost with this error; empty where the stage that threw keeps them itself
 
 private:

@@ -182,8 +182,9 @@ public:
     /// The same as text: a line per stage, and a sentence that names the bottleneck. See describe.hpp.
     std::string describe() const { return penstock::describe(stats()); }
 
+    /// Hands every remaining item to f until f returns false; false if f stopped it.
     template <class F>
-    bool for_each_while(F& f) {
+    bool for_each_while(F&& f) {
         if (auto item = take_peeked(); item && !f(std::move(*item))) return false;
         start();
         return penstock::for_each_while(source_, f);

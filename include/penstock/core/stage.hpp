@@ -50,7 +50,7 @@ auto terminal(Build build) {
 
 /// Base of a stage over the source S: holds it as `up` and forwards what the stage does not change.
 ///
-/// A stage that keeps no position of its own says `using stateless = void;`; any other writes save and load.
+/// A stage that keeps no position of its own says `using stateless = void;`; any other derives from positioned.
 template <source S>
 struct stage_over {
     S up;
@@ -186,7 +186,7 @@ template <template <class> class Stage, class... A>
 auto stage_of(char const* name, A... args) {
     return stage(name, [args = std::make_tuple(std::move(args)...)]<class S>(S input) mutable {
         static_assert(!detail::forgets_its_state<Stage<S>, S>(),
-                      "this stage inherits save() but does not say that it keeps no position. HINT: write save and load, or `using stateless = void;`");
+                      "this stage inherits save() but does not say that it keeps no position. HINT: derive it from positioned<Self, S> and say its position, or write `using stateless = void;`");
         return std::apply([&](auto&... a) { return Stage<S>(std::move(input), std::move(a)...); }, args);
     });
 }

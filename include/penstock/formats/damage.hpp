@@ -49,11 +49,11 @@ constexpr std::string_view name_of(damage d) {
 /// Content damage, which a policy may skip. `where.byte` is the offset of the header or block that shows it.
 /// duplicate_field, reserved_field and bad_checksum cost one sample; every other kind ends the shard.
 struct damaged_shard : stage_error {
-    damaged_shard(std::string_view stage_name, penstock::damage what, place at, std::string_view because, std::string_view way_out)
-        : stage_error(stage_name, fault::content, std::move(at), message(name_of(what), ": ", because), way_out), damage(what), cause(because), hint(way_out) {}
+    damaged_shard(std::string_view stage_name, penstock::damage what, place at, std::string_view because_of, std::string_view way_out)
+        : stage_error(stage_name, fault::content, std::move(at), message(name_of(what), ": ", because_of), way_out), damage(what), because(because_of) {}
 
     penstock::damage damage;
-    std::string cause, hint;
+    std::string because;  ///< the cause without the name of the damage
 
     bool costs_one_sample() const {
         return damage == penstock::damage::duplicate_field || damage == penstock::damage::reserved_field || damage == penstock::damage::bad_checksum;

@@ -112,7 +112,7 @@ private:
             members_.end();
             have_member_ = false;
             if (!e.where.key.empty() || dropped_ == 0) throw;
-            throw damaged_shard(e.stage, e.damage, place{e.where.shard, pending_key_, e.where.byte, {}}, e.cause, e.hint);
+            throw damaged_shard(e.stage, e.damage, place{e.where.shard, pending_key_, e.where.byte, {}}, e.because, e.hint);
         }
     }
 

@@ -30,12 +30,8 @@ struct lost_run {
     } catch (stage_error const& e) {
         kind = e.kind;
         where = e.where;
-        cause = e.what();
-        if (auto const before = std::string(stage_error(e.stage, e.kind, e.where, "").what()); cause.starts_with(before)) cause.erase(0, before.size());
-        if (auto const at = cause.find("\n  HINT: "); at != cause.npos) {
-            hint = cause.substr(at + 9);
-            cause.resize(at);
-        }
+        cause = e.cause;
+        hint = e.hint;
     } catch (std::exception const& e) {
         cause = e.what();
         hint = "look at the shard";

@@ -200,9 +200,8 @@ private:
     item_type padded(bool more) {
         auto out = std::exchange(now_, {});
         auto const own = out.size();
-        auto const* model = own != 0 ? &out.items.back() : filler_ ? &*filler_ : nullptr;
-        if (own != n_ && model) {
-            auto copy = element(*model);  // appending moves what it points to
+        if (own != n_ && (own != 0 || filler_)) {
+            auto copy = own != 0 ? element(out.items.back()) : element(*filler_);
             if constexpr (is_batch<element>) copy.cover = {};
             if (out.weights.empty()) out.weights.assign(own, 1.0);
             if constexpr (is_keyed<input>) out.ids.resize(static_cast<std::size_t>(n_), padding);

@@ -44,14 +44,8 @@ struct shard_checkup {
 inline shard_checkup check_shard(std::string const& path, std::uint32_t number, std::vector<key_place>* keys) {
     auto found = shard_checkup{.path = path};
     auto const refuse = [&](penstock::stage_error const& e) {
-        auto text = std::string(e.what());
-        if (auto const at = text.find("\n  HINT: "); at != text.npos) {
-            found.hint = text.substr(at + 9);
-            text.resize(at);
-        }
-        auto const front = std::string(penstock::stage_error(e.stage, e.kind, e.where, "").what());
-        if (text.starts_with(front)) text.erase(0, front.size());
-        found.cause = text;
+        found.cause = e.cause;
+        found.hint = e.hint;
         found.key = e.where.key;
         found.byte = e.where.byte.value_or(0);
     };
@@ -89,8 +83,7 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
         } catch (penstock::damaged_shard const& e) {
             found.damage = penstock::name_of(e.damage);
             refuse(e);
-            found.cause = e.cause;
-            found.hint = e.hint;
+            found.cause = e.because;
         }
         found.places = walker.index();
         found.skipped = walker.skipped();

@@ -165,6 +165,18 @@ TEST_CASE("tar_allow: a sample whose files lie apart is refused in every mode, a
     CHECK(ps::shard_index::read(dir.path() + "/").size() == 0);
 }
 
+TEST_CASE("build_index: samples with a fault take their places and are told", "[unit][formats]") {
+    test::temp_dir dir;
+    auto const path = dir.write("s.tar", test::tar_maker{}.add("0.a", "1").add("0.A", "2").add("1.a", "3").add("2.a", "4").add("2.a", "5").end().bytes);
+    for (bool const checksums : {false, true}) {
+        auto told = list{};
+        auto const built = ps::build_index(ps::shard_names::list({path}), {.checksums = checksums, .again = true, .notes = [&](std::string const& text) { told.push_back(text); }});
+        CHECK(built[0].problem.empty());
+        CHECK(built[0].samples == 3);
+        CHECK(told == list{path + ": 2 samples have faults and are an error when read; penstock-doctor names them"});
+    }
+}
+
 TEST_CASE("tar_allow: a block that an older walk made hides nothing that lies before or between its samples", "[unit][indexed]") {
     test::temp_dir dir;
     for (auto const& one : all_odd()) {

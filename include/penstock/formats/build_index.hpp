@@ -27,7 +27,7 @@ struct build_index_options {
     bool again = false;      ///< even where what is there is still right
     int threads = 4;         ///< shards that are read at the same time
     progress_sink progress = {};
-    note_sink notes = {};    ///< is told what is replaced
+    note_sink notes = {};    ///< is told what is replaced, and of samples that are indexed and cannot be read
 };
 
 /// What came of one shard.
@@ -127,10 +127,12 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
         auto& shard = result[work[k]];
         auto& marks = stats[work[k]];
         auto const [directory, base] = shard_index::split(shard.path);
+        std::uint64_t faulty = 0;
         try {
             marks.spots = io::spot_sum(*io::open_file(shard.path));
             auto const found = mark_samples(io::open_file(shard.path), options.checksums);
             marks.samples = shard.samples = found.samples;
+            faulty = found.faulty;
             found.block.write(shard.path, marks, found.end);
         } catch (stage_error const& e) {
             if (e.stage == "shard_block") throw;  // it could be read, and its block cannot be written
@@ -142,6 +144,8 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
             indexes.at(directory).forget(base);
             return;
         }
+        if (faulty != 0 && options.notes)
+            options.notes(message(shard.path, ": ", number_of(faulty, "sample"), faulty == 1 ? " has a fault and is" : " have faults and are", " an error when read; penstock-doctor names ", faulty == 1 ? "it" : "them"));
         indexes.at(directory).set(base, marks);
         if (clock::now() - saved < pause) return;
         auto const began = clock::now();

@@ -1,6 +1,7 @@
 // Implements: tar_keys, the keys a shard has had so far, to find a sample whose files lie apart.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>

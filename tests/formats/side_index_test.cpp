@@ -43,7 +43,7 @@ TEST_CASE("side_index: W23, DALI's index of both versions", "[unit][formats]") {
         char const *text, *why;
     };
     for (auto const& [text, why] : {row{"v1.3 2\n", "version v1.1 or v1.2 can be read, got 'v1.3'"}, row{"v1.1 0\n", "the number of samples, > 0"}, row{"v1.1 x\n", "expected the number of samples, got 'x'"},
-                                    row{"v1.1 2 3\n", "nothing behind it"}, row{"v1.1 2\ncls 512 1 bin 1536 10\n", "its first line says 2 samples, it lists 1"}, row{"v1.1 1\ncls 513 1\n", "member at 513 of 1 bytes"},
+                                    row{"v1.1 2 3\n", "nothing behind it"}, row{"v1.1 2\ncls 512 1 bin 1536 10\n", "its first line says 2 samples, it lists 1"}, row{"v1.1 1\ncls 513 1\n", "member at 513 of 1 byte "},
                                     row{"v1.1 1\ncls 0 1\n", "member at 0"}, row{"v1.1 1\ncls 512\n", "expected the size of a member, got ''"}, row{"v1.2 1\ncls 512 1\n", "expected the name of a member"},
                                     row{"v1.1 1\ncls 512 99999999999999999999\n", "expected the size"}, row{"v1.1 1\ncls 512 18446744073709551615\n", "is not in a shard of"},
                                     row{"v1.1 1\ncls 512 600\n", "neither a header nor its end"}}) {

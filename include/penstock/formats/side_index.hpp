@@ -65,11 +65,11 @@ private:
     /// u64 offset of each sample's first header, and the end of the last member.
     static std::uint64_t energon(std::string const& path, blob const& bytes, io::byte_source& tar) {
         static_assert(std::endian::native == std::endian::little);
-        if (bytes.size() % 8 != 0 || bytes.empty()) refuse(path, message("neither DALI's text nor a list of 8-byte offsets, ", bytes.size(), " bytes"));
+        if (bytes.size() % 8 != 0 || bytes.empty()) refuse(path, message("neither DALI's text nor a list of 8-byte offsets, ", number_of(bytes.size(), "byte")));
         std::uint64_t before = 0, offset = 0;
         for (std::size_t i = 0; i < bytes.size(); i += 8, before = offset) {
             std::memcpy(&offset, bytes.data() + i, 8);
-            if (offset % block != 0 || offset > tar.size() || (i != 0 && offset <= before)) refuse(path, message("offset number ", i / 8, " (", offset, ") is no place of a sample in ", tar.size(), " bytes"));
+            if (offset % block != 0 || offset > tar.size() || (i != 0 && offset <= before)) refuse(path, message("offset number ", i / 8, " (", offset, ") is no place of a sample in ", number_of(tar.size(), "byte")));
         }
         check_end(path, tar, offset);
         return bytes.size() / 8 - 1;
@@ -113,12 +113,12 @@ private:
             ++listed;
             for (; !ext.empty(); ext = word()) {
                 auto const offset = integer("the offset of a member"), size = integer("the size of a member");
-                if (offset % block != 0 || offset < block || offset > tar.size() || size > tar.size() - offset) bad(message("member at ", offset, " of ", size, " bytes is not in a shard of ", tar.size()));
+                if (offset % block != 0 || offset < block || offset > tar.size() || size > tar.size() - offset) bad(message("member at ", offset, " of ", number_of(size, "byte"), " is not in a shard of ", tar.size()));
                 end = (std::max)(end, offset + detail::tar_padded(size));
                 if (version == "v1.2" && word().empty()) bad("expected the name of a member");
             }
         }
-        if (listed != samples) refuse(path, message("its first line says ", samples, " samples, it lists ", listed));
+        if (listed != samples) refuse(path, message("its first line says ", number_of(samples, "sample"), ", it lists ", listed));
         check_end(path, tar, end);
         return samples;
     }

@@ -1,11 +1,13 @@
 # sources: std only.
 penstock_room(sources USES core HEADERS
   sources/braces.hpp
+  sources/dealt_epoch.hpp
   sources/describe_plan.hpp
   sources/discovering_reader.hpp
   sources/from_range.hpp
   sources/from_vector.hpp
   sources/generate.hpp
+  sources/in_memory.hpp
   sources/indexed_reader.hpp
   sources/line.hpp
   sources/lines.hpp

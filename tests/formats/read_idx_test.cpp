@@ -1,5 +1,7 @@
 // Implements: tests of read_idx and gunzip: rule I1 with every refusal, resume at every item, Debian's Fashion-MNIST where it is installed.
 #include <penstock/formats/read_idx.hpp>
+#include <penstock/core/ledger.hpp>
+#include <penstock/sources/split_by_rank.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/count.hpp>
 
@@ -42,6 +44,28 @@ std::string error_of(auto&& f) {
 }
 bool has(std::string const& text, std::string_view part) { return text.find(part) != text.npos; }
 }  // namespace
+
+TEST_CASE("read_idx: split_by_rank deals its items, which keep their keys, and another world finishes the epoch", "[unit][formats]") {
+    auto const dir = test::temp_dir{};
+    auto const a = dir.write("images", images(7)), b = dir.write("labels", labels(7));
+    auto part = [&](ps::world w) { return ps::read_idx(a, b) | ps::split_by_rank(w); };
+    ps::ledger used;
+    std::vector<std::string> keys;
+    for (std::uint32_t rank : {0u, 1u, 2u}) {
+        auto p = part({rank, 3});
+        CHECK(p.world_max() == 3u);
+        p.reset(1, 2);
+        auto const item = p.next();
+        REQUIRE(item);
+        CHECK(item->pass == 2);
+        used.commit(*item);
+        keys.push_back(item->key);
+    }
+    auto rest = part({});
+    rest.reset(ps::epoch::of(1, 2), used);
+    while (auto item = rest.next()) keys.push_back(item->key);
+    CHECK(keys == std::vector<std::string>{"000000", "000001", "000002", "000003", "000004", "000005", "000006"});
+}
 
 TEST_CASE("read_idx: plain and gzip give the same items", "[unit][formats]") {
     auto const dir = test::temp_dir{};

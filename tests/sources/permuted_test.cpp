@@ -1,12 +1,17 @@
 #include <penstock/sources/permuted.hpp>
 
+#include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
-#include <penstock/stages/map.hpp>
+#include <penstock/stages/inspect.hpp>
+#include <penstock/stages/shuffle.hpp>
 #include <penstock/stages/take.hpp>
 #include <support/battery.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -15,7 +20,7 @@ namespace ps = penstock;
 namespace test = penstock::test;
 
 namespace {
-std::uint64_t key_of(ps::epoch e) { return ps::child_key(e.key, "permuted"); }
+std::uint64_t key_of(ps::epoch e) { return ps::child_key(e.line, "permuted"); }
 
 bool is_permutation_of(ps::permutation const& order, std::uint64_t n) {
     std::vector<bool> seen(n);
@@ -33,9 +38,9 @@ TEST_CASE("permuted: source contract", "[unit][permuted]") {
         .name = "permuted",
         .make = [](int n, ps::world) { return ps::permuted(n); },
         .model = [](int n, test::facts const& f) {
-            std::vector<std::uint64_t> out;
+            std::vector<std::int64_t> out;
             auto const order = ps::permutation(static_cast<std::uint64_t>((std::max)(n, 1)), key_of(f.epoch), f.epoch.index);
-            for (int i = 0; i != n; ++i) out.push_back(order(static_cast<std::uint64_t>(i)));
+            for (int i = 0; i != n; ++i) out.push_back(static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i))));
             return out;
         },
     });
@@ -50,7 +55,7 @@ TEST_CASE("permuted: the example", "[unit][permuted]") {
     // example-end
     ;
     // clang-format on
-    CHECK(got == std::vector<std::uint64_t>{2, 3, 0, 1, 4, 5});
+    CHECK(got == std::vector<std::int64_t>{2, 3, 0, 1, 4, 5});
 }
 
 TEST_CASE("permuted: a bijection for every length", "[unit][permuted]") {
@@ -75,8 +80,9 @@ TEST_CASE("permuted: lengths up to 2^64 - 1", "[unit][permuted]") {
         CHECK(seen.front() < n / 100);
         CHECK(seen.back() > n - n / 100);
     }
-    auto p = ps::permuted(~std::uint64_t{0});
-    CHECK(p.hint() == ps::size_hint{~std::uint64_t{0}, ~std::uint64_t{0}});
+    auto const most = std::numeric_limits<std::int64_t>::max();
+    auto p = ps::permuted(most);
+    CHECK(p.hint() == ps::size_hint{static_cast<std::uint64_t>(most), most});
     CHECK(p.next());
 }
 
@@ -112,10 +118,21 @@ TEST_CASE("permuted: another order for every seed, epoch and length, and the sam
     CHECK(order(1000, 1, 1) != one);
     CHECK(order(1000, 2, 0) != one);
     auto hash = std::uint64_t{0xCBF29CE484222325};
-    for (auto const n : {std::uint64_t{2}, std::uint64_t{10}, std::uint64_t{1000}, std::uint64_t{65537}, std::uint64_t{1} << 40, ~std::uint64_t{0}})
+    for (auto const n : {std::uint64_t{2}, std::uint64_t{10}, std::uint64_t{1000}, std::uint64_t{65537}, std::uint64_t{1} << 40, std::uint64_t{1} << 62})
         for (std::uint64_t epoch : {0u, 1u})
-            for (auto const i : order(n, 7, epoch)) hash = (hash ^ i) * 0x100000001B3;
-    CHECK(hash == 0xf74d8d42daead5f8);  // recorded: a checkpoint of any release continues in this order
+            for (auto const i : order(n, 7, epoch)) hash = (hash ^ static_cast<std::uint64_t>(i)) * 0x100000001B3;
+    CHECK(hash == 0xf947329b0786e750);  // recorded: a checkpoint of any release continues in this order
+}
+
+TEST_CASE("permuted: it yields what range yields, in an order that no stage behind it changes", "[unit][permuted]") {
+    STATIC_REQUIRE(std::is_same_v<decltype(ps::permuted(3))::item_type, decltype(ps::range(3))::item_type>);
+    auto p = ps::permuted(100) | ps::shuffle(5);
+    auto got = ps::by_ref(p) | ps::collect(), all = ps::range(100) | ps::collect();
+    CHECK(std::is_permutation(got.begin(), got.end(), all.begin(), all.end()));
+    std::vector<std::int64_t> behind;
+    auto q = ps::permuted(100) | ps::inspect([&](std::int64_t i) { behind.push_back(i); }) | ps::shuffle(5);
+    while (q.next()) {}
+    CHECK(behind == (ps::permuted(100) | ps::collect()));
 }
 
 TEST_CASE("permuted: a jump costs nothing", "[unit][permuted]") {
@@ -125,13 +142,14 @@ TEST_CASE("permuted: a jump costs nothing", "[unit][permuted]") {
     at.records.back().numbers[1].value = (std::uint64_t{1} << 50) - 1;
     auto q = ps::permuted(std::uint64_t{1} << 50);
     q.load(at);
-    CHECK(q.next() == ps::permutation(std::uint64_t{1} << 50, key_of(ps::epoch::of(3, 4)), 4)((std::uint64_t{1} << 50) - 1));
+    CHECK(q.next() == static_cast<std::int64_t>(ps::permutation(std::uint64_t{1} << 50, key_of(ps::epoch::of(3, 4)), 4)((std::uint64_t{1} << 50) - 1)));
     CHECK_FALSE(q.next());
 }
 
 TEST_CASE("permuted: a bad argument and a state of another n are named", "[unit][permuted]") {
     auto const text = test::error_of<ps::config_error>([] { return ps::permuted(-3); });
-    CHECK(text.find("permuted(n): n must be >= 0, got -3\n  HINT: ") != text.npos);
+    CHECK(text.find("permuted(n): n must be >= 0 and < 2^63, got -3\n  HINT: ") != text.npos);
+    CHECK(test::error_of<ps::config_error>([] { return ps::permuted(~std::uint64_t{0}); }).find("got 18446744073709551615") != std::string::npos);
     CHECK_FALSE(ps::permuted(0).next());
     auto other = ps::permuted(6);
     auto const refused = test::error_of<ps::state_error>([&] { return other.load(ps::permuted(5).save()), 0; });

@@ -69,7 +69,7 @@ TEST_CASE("split_by_rank: stage contract over items", "[unit][sources]") {
 }
 
 TEST_CASE("split_by_rank: items are dealt by stride, each to one rank, as evenly as can be", "[unit][sources]") {
-    CHECK((ps::range(8) | ps::split_by_rank({1, 3}) | ps::collect()) == std::vector<std::int64_t>{1, 4, 7});
+    CHECK((ps::range(8) | ps::map([](auto i) { return 2 * i; }) | ps::split_by_rank({1, 3}) | ps::collect()) == std::vector<std::int64_t>{2, 8, 14});
     for (int n = 0; n != 12; ++n)
         for (std::uint32_t size = 1; size != 6; ++size) {
             std::vector<int> given(static_cast<std::size_t>(n), 0);
@@ -134,13 +134,14 @@ TEST_CASE("split_by_rank: an item that fails keeps its number on every rank; its
 TEST_CASE("split_by_rank: a second split, and a state of another rank, are refused by name", "[unit][sources]") {
     CHECK(has(refusal([] { (void)(ps::range(9) | ps::split_by_rank({1, 3}) | ps::map([](auto i) { return i; }) | ps::split_by_rank({0, 2})); }), "are split already for rank 1 of 3, got rank 0 of 2\n  HINT: "));
     CHECK_NOTHROW(ps::range(9) | ps::split_by_rank({0, 1}) | ps::split_by_rank({0, 2}));
-    auto p = ps::range(9) | ps::split_by_rank({1, 3});
-    auto other = ps::range(9) | ps::split_by_rank({2, 3});
+    auto const twice = ps::map([](auto i) { return 2 * i; });
+    auto p = ps::range(9) | twice | ps::split_by_rank({1, 3});
+    auto other = ps::range(9) | twice | ps::split_by_rank({2, 3});
     auto const text = test::error_of<ps::state_error>([&] { return other.load(p.save()), 0; });
     CHECK(has(text, "saved on rank 1 of 3, this is rank 2 of 3\n  HINT: "));
 }
 
-TEST_CASE("split_by_rank: over items it refuses an epoch that another world began", "[unit][sources]") {
+TEST_CASE("split_by_rank: over a stream it refuses an epoch that another world began", "[unit][sources]") {
     ps::ledger used;
     auto p = test::keyed_source(4) | ps::split_by_rank({0, 2});
     CHECK(has(test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; }), "split the list of shards"));

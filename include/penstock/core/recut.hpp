@@ -18,7 +18,7 @@ void reset_with_ledger(epoch e, std::string_view who, Reset reset) {
     reset(e);
     if (claims == 0)
         throw state_error(message("resume in another world: ", who, " does not know which items were delivered"
-                                  "\n  HINT: read from shards (shard_list ... read_tar), or resume with the number of ranks that saved the state"));
+                                  "\n  HINT: read from shards (shard_list ... read_tar), put split_by_rank right behind data in memory, or resume with the number of ranks that saved the state"));
     if (outer) *outer += claims;
 }
 

@@ -76,6 +76,7 @@ struct idx_array {
 class idx_source {
 public:
     using item_type = keyed<idx_item>;
+    static constexpr char const* name = "read_idx";
 
     idx_source(std::string const& images_path, std::string const& labels_path) {
         auto images = idx_array::read(images_path);
@@ -99,9 +100,10 @@ public:
         digits_ = (std::max<std::size_t>)(6, std::to_string(n_ == 0 ? 0 : n_ - 1).size());
     }
 
-    std::optional<item_type> next() {
-        if (i_ == n_) return std::nullopt;
-        auto const i = static_cast<std::size_t>(i_++);
+    std::optional<item_type> next() { return i_ == n_ ? std::nullopt : std::optional(item(i_++)); }
+    std::uint64_t size() const { return n_; }
+    item_type item(std::uint64_t number) const {
+        auto const i = static_cast<std::size_t>(number);
         auto const size = std::size_t{rows_} * columns_;
         auto key = std::to_string(i);
         key.insert(0, digits_ - key.size(), '0');
@@ -113,9 +115,10 @@ public:
         pass_ = e.index;
     }
     size_hint hint() const { return {n_ - i_, n_ - i_}; }
-    void save(state_writer& w) const { w.stage("read_idx", 1).put("size", n_).put("at", i_).put("pass", pass_); }
+    chain_facts facts() const { return whole_of(n_); }
+    void save(state_writer& w) const { w.stage(name, 1).put("size", n_).put("at", i_).put("pass", pass_); }
     void load(state_reader& r) {
-        auto const record = r.stage("read_idx", 1);
+        auto const record = r.stage(name, 1);
         auto const size = record.get("size"), at = record.get("at");
         if (size != n_ || at > n_)
             throw state_error(message("load: read_idx: saved at ", at, " of ", size, ", these files have ", n_, "\n  HINT: build the chain over the files that were saved"));
@@ -135,7 +138,7 @@ private:
 ///
 /// Order    the files'
 /// Buffers  both files, unpacked (47 MB for 60,000 images of 28 x 28)
-/// Resume   exact, two integers
+/// Resume   exact, two integers; in another world with split_by_rank right behind it
 /// Threads  none
 /// Errors   stage_error naming the file, when it is called: missing or damaged files, another type or shape, unequal numbers
 ///

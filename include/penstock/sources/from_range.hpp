@@ -50,6 +50,8 @@ class range_of_source {
 public:
     using item_type = std::iter_value_t<iterator>;
     static constexpr bool copies = std::constructible_from<item_type, reference>;
+    static constexpr bool lasting = std::forward_iterator<iterator> && copies && !std::is_rvalue_reference_v<reference>;  // can be read again
+    static constexpr char const* name = "from_range";
 
     explicit range_of_source(Held held) : held_(std::make_unique<Held>(std::move(held))) {}
 
@@ -66,7 +68,7 @@ public:
         return true;
     }
     void reset(epoch)
-        requires(std::forward_iterator<iterator> && copies && !std::is_rvalue_reference_v<reference>)
+        requires lasting
     {
         at_.reset();
         given_ = false;
@@ -78,15 +80,31 @@ public:
         auto const left = size() - index_;
         return {left, left};
     }
+    chain_facts facts() const {
+        if constexpr (lasting && counted) return whole_of(size());
+        else return {};
+    }
+    std::uint64_t size() const
+        requires counted
+    {
+        auto& r = range_in(*held_);
+        if constexpr (requires { std::size(r); }) return static_cast<std::uint64_t>(std::size(r));
+        else return static_cast<std::uint64_t>(detail::end_of(r) - detail::begin_of(r));
+    }
+    item_type item(std::uint64_t number) const
+        requires(lasting && indexed && counted)
+    {
+        return item_type(detail::begin_of(range_in(*held_))[static_cast<std::iter_difference_t<iterator>>(number)]);
+    }
     void save(state_writer& w) const
         requires(indexed && counted)
     {
-        w.stage("from_range", 1).put("size", size()).put("at", index_);
+        w.stage(name, 1).put("size", size()).put("at", index_);
     }
     void load(state_reader& r)
         requires(indexed && counted)
     {
-        auto const record = r.stage("from_range", 1);
+        auto const record = r.stage(name, 1);
         auto const n = record.get("size"), at = record.get("at");
         if (n != size() || at > n)
             throw state_error(message("load: from_range: saved at ", at, " of ", n, ", this one has ", size(), "\n  HINT: build the chain over the range that was saved"));
@@ -126,13 +144,6 @@ private:
         given_ = false;
         return at_->first != at_->second;
     }
-    std::uint64_t size() const
-        requires counted
-    {
-        auto& r = range_in(*held_);
-        if constexpr (requires { std::size(r); }) return static_cast<std::uint64_t>(std::size(r));
-        else return static_cast<std::uint64_t>(detail::end_of(r) - detail::begin_of(r));
-    }
     item_type element(reference r) {
         if constexpr (copies) return item_type(std::forward<reference>(r));
         else return item_type(std::move(r));
@@ -149,7 +160,7 @@ private:
 ///
 /// Order    the range's
 /// Buffers  the range, unless it is the caller's
-/// Resume   exact by index where the range is random-access and sized; a forward range can be reset, but not saved; one that is read once neither
+/// Resume   exact by index where the range is random-access and sized, and in another world with split_by_rank right behind it; a forward range can be reset, but not saved; one that is read once neither
 /// Threads  none
 /// Errors   what iterating throws, which consumes the element
 ///

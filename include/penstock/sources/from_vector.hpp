@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <utility>
@@ -18,11 +19,12 @@ class vector_source {
 
 public:
     using item_type = T;
+    static constexpr char const* name = "from_vector";
     explicit vector_source(std::vector<T> items) : items_(std::move(items)) {}
 
     std::optional<T> next() {
         if (i_ == items_.size()) return std::nullopt;
-        return std::optional<T>(element(i_++));
+        return std::optional<T>(taken(i_++));
     }
     bool discard() { return i_ != items_.size() && ++i_; }
     void reset(epoch)
@@ -31,9 +33,16 @@ public:
         i_ = 0;
     }
     size_hint hint() const { return {items_.size() - i_, items_.size() - i_}; }
-    void save(state_writer& w) const { w.stage("from_vector", 1).put("size", items_.size()).put("at", i_); }
+    chain_facts facts() const { return whole_of(size()); }
+    std::uint64_t size() const { return items_.size(); }
+    T item(std::uint64_t number) const
+        requires copies
+    {
+        return items_[static_cast<std::size_t>(number)];
+    }
+    void save(state_writer& w) const { w.stage(name, 1).put("size", items_.size()).put("at", i_); }
     void load(state_reader& r) {
-        auto const record = r.stage("from_vector", 1);
+        auto const record = r.stage(name, 1);
         auto const size = record.get("size"), at = record.get("at");
         if (size != items_.size() || at > size)
             throw state_error(message("load: from_vector: saved at ", at, " of ", size, ", this one has ", items_.size(), "\n  HINT: build the chain over the vector that was saved"));
@@ -44,12 +53,12 @@ public:
         auto i = i_;
         write_back on_exit{i_, i};
         while (i != items_.size())
-            if (!f(element(i++))) return false;
+            if (!f(taken(i++))) return false;
         return true;
     }
 
 private:
-    T element(std::size_t i) {
+    T taken(std::size_t i) {
         if constexpr (copies) return items_[i];
         else return std::move(items_[i]);
     }
@@ -62,7 +71,7 @@ private:
 ///
 /// Order    the vector's
 /// Buffers  the vector
-/// Resume   exact, one integer; the vector itself is not saved
+/// Resume   exact, one integer; the vector itself is not saved; in another world with split_by_rank right behind it
 /// Threads  none
 /// Errors   what copying an element throws
 ///

@@ -5,12 +5,12 @@
 #include <penstock/core/random.hpp>   // defines: child_key
 #include <penstock/core/source.hpp>   // defines: size_hint, epoch, state_writer, state_reader
 #include <penstock/core/stats.hpp>    // defines: stats_report
+#include <penstock/sources/dealt_epoch.hpp>    // defines: dealt_epoch
 #include <penstock/sources/describe_plan.hpp>  // defines: heading_of_plan, lines_of_ranks, counted
 #include <penstock/sources/line.hpp>           // defines: line, total, shard_plan
 #include <penstock/sources/lost_run.hpp>       // defines: rethrow_lost, put_cover, get_cover
 #include <penstock/sources/permutation.hpp>    // defines: permutation
 #include <penstock/sources/plan_identity.hpp>  // defines: plan_identity
-#include <penstock/sources/rest_of_epoch.hpp>  // defines: rest_of_epoch
 #include <penstock/sources/shard_format.hpp>   // defines: lost_samples, stopper
 
 #include <algorithm>
@@ -57,26 +57,26 @@ public:
     using watched_items = void;  // a sample costs more than looking at the clock now and then
 
     indexed_reader(shard_plan plan, Format format, bool shuffle, std::size_t open_shards)
-        : line_(std::move(plan)), format_(std::move(format)), shuffle_(shuffle), most_open_(open_shards), order_(1, 0, 0) {
+        : line_(std::move(plan)), deal_(this->plan().part()), format_(std::move(format)), shuffle_(shuffle), most_open_(open_shards), order_(1, 0, 0) {
         detail::refuse_no_samples(this->plan(), Format::stage);
         reset(epoch{});
     }
 
     std::optional<item_type> next() {
-        if (ended()) return std::nullopt;
+        if (deal_.ended()) return std::nullopt;
         auto item = std::optional<item_type>{};
         step([&](shard_type& shard, place_of_sample const& at) {
             auto value = shard.read(at.number);
             auto key = std::string(format_.key(value));
             bytes_ += format_.bytes(value);
             auto covers = std::exchange(lost_, {});
-            covers.add(cover::at(position()));
+            covers.add(cover::at(deal_.position()));
             item.emplace(item_type{plan().first_id(at.shard) + at.number, at.pass, std::move(covers), std::move(key), 1, std::move(value)});
         });
         return item;
     }
     bool discard() {
-        if (ended()) return false;
+        if (deal_.ended()) return false;
         step([&](shard_type& shard, place_of_sample const& at) {
             shard.check(at.number);
             lost_ = {};
@@ -87,15 +87,15 @@ public:
     void reset(epoch e) {
         key_ = e.line;
         lost_ = {};
-        rest_.begin(line_, e, e.index);
-        start();
+        ordered_.reset();
+        deal_.begin(line_, e);
     }
 
     size_hint hint() const {
-        auto const n = left_of(at_);
+        auto const n = deal_.left();
         return {n, n};
     }
-    chain_facts facts() const { return share_of(all_, plan().part()); }
+    chain_facts facts() const { return share_of(deal_.all(), plan().part()); }
 
     /// What was lost after the last item of the epoch.
     cover trailing() { return std::exchange(lost_, {}); }
@@ -103,8 +103,8 @@ public:
     void save(state_writer& w) const {
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
-        rest_.save(r);
-        r.put("key", key_).put("shuffle", shuffle_).put("at", at_ - plan().part().rank);
+        deal_.save(r);
+        r.put("key", key_).put("shuffle", shuffle_);
         detail::put_cover(r, lost_);
     }
     void load(state_reader& reader) {
@@ -113,12 +113,8 @@ public:
         if (r.get("shuffle") != shuffle_)
             throw state_error(message("load: ", Format::stage, ": the state was saved with shuffle ", r.get("shuffle"), ", this one has ", shuffle_, "\n  HINT: build it as in the run that saved it"));
         key_ = r.get("key");
-        rest_.load(r, line_, Format::stage);
-        start();
-        auto const at = r.get("at"), ranks = std::uint64_t{plan().part().size};
-        if (at % ranks != 0 || at / ranks > left_of(plan().part().rank))
-            throw state_error(message("load: ", Format::stage, ": it stands at ", at, " of ", all_, " on ", ranks, " ranks\n  HINT: the state is damaged; use an older checkpoint"));
-        seek(plan().part().rank + at);
+        ordered_.reset();
+        deal_.load(r, line_, Format::stage);
         lost_ = detail::get_cover(r, Format::stage);
     }
 
@@ -135,8 +131,8 @@ public:
     shard_plan const& plan() const { return line_.plan(); }
     std::string describe_plan(std::size_t most_ranks) const {
         auto const ranks = plan().part().size;
-        return detail::heading_of_plan(plan(), rest_.index(), all_) + detail::lines_of_ranks(ranks, most_ranks, [&](std::uint32_t r) {
-                   auto const n = left_of(r);
+        return detail::heading_of_plan(plan(), deal_.index(), deal_.all()) + detail::lines_of_ranks(ranks, most_ranks, [&](std::uint32_t r) {
+                   auto const n = deal_.share(r);
                    if (n == 0) return std::string("no sample");
                    auto text = detail::counted(n, "sample") + ", ";
                    text += n == 1 ? message("number ", r) : message("numbers ", r, ", ", r + ranks, n > 2 ? ", ..." : "");
@@ -155,31 +151,6 @@ private:
         std::uint64_t used = 0;
     };
 
-    /// To the first sample of this rank in what is left of the epoch.
-    void start() {
-        all_ = total(rest_.segments());
-        ordered_.reset();
-        seek(plan().part().rank);
-    }
-    void seek(std::uint64_t at) {
-        at_ = at;
-        segment_ = 0;
-        before_ = 0;
-        enter_segment();
-    }
-    void enter_segment() {
-        auto const& all = rest_.segments();
-        for (; segment_ != all.size() && at_ - before_ >= all[segment_].size(); ++segment_) before_ += all[segment_].size();
-    }
-
-    bool ended() const { return at_ >= all_; }
-    std::uint64_t left_of(std::uint64_t at) const { return at >= all_ ? 0 : (all_ - at - 1) / plan().part().size + 1; }
-    std::uint64_t position() const { return rest_.segments()[segment_].begin + (at_ - before_); }
-    void pass() {
-        at_ += plan().part().size;
-        enter_segment();
-    }
-
     template <class F>
     void step(F take) {
         auto const at = locate();
@@ -190,19 +161,19 @@ private:
             ++errors_;
             close(open_.find(at.shard));  // a file that changed or was replaced is looked at anew
             auto const id = plan().first_id(at.shard) + at.number;
-            lost_.add(cover::at(position()));
-            pass();
+            lost_.add(cover::at(deal_.position()));
+            deal_.pass();
             detail::rethrow_lost(Format::stage, {plan().names()[at.shard], id, id, 1});
         }
         ++items_;
-        pass();
+        deal_.pass();
     }
 
     place_of_sample locate() {
         auto const n = plan().samples();
-        auto const pass = position() / n, slot = position() % n;
+        auto const pass = deal_.position() / n, slot = deal_.position() % n;
         if (!shuffle_) {
-            auto const run = line_.find(key_, position());
+            auto const run = line_.find(key_, deal_.position());
             return {pass, run.shard, number_of(run.shard, run.sample)};
         }
         if (ordered_ != pass) {
@@ -237,15 +208,12 @@ private:
     }
 
     line line_;
+    detail::dealt_epoch deal_;
     Format format_;
     bool shuffle_;
     std::size_t most_open_;
     std::uint64_t key_ = 0;
-    detail::rest_of_epoch rest_;       // over all ranks, all_ samples
-    std::uint64_t all_ = 0, at_ = 0;   // the next sample of this rank is number at_ of these
-    std::size_t segment_ = 0;          // where it lies, and how many lie in the segments before
-    std::uint64_t before_ = 0;
-    cover lost_;                       // positions passed without an item since the last one
+    cover lost_;                                // positions passed without an item since the last one
 
     permutation order_;                         // of pass ordered_
     std::optional<std::uint64_t> ordered_;

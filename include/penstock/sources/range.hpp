@@ -11,6 +11,7 @@ namespace penstock {
 class range_source {
 public:
     using item_type = std::int64_t;
+    static constexpr char const* name = "range";
     explicit range_source(std::int64_t n) : n_(n) {}
 
     std::optional<std::int64_t> next() { return i_ == n_ ? std::nullopt : std::optional(i_++); }
@@ -20,9 +21,12 @@ public:
         auto const left = static_cast<std::uint64_t>(n_ - i_);
         return {left, left};
     }
-    void save(state_writer& w) const { w.stage("range", 1).put("n", static_cast<std::uint64_t>(n_)).put("at", static_cast<std::uint64_t>(i_)); }
+    chain_facts facts() const { return whole_of(size()); }
+    std::uint64_t size() const { return static_cast<std::uint64_t>(n_); }
+    std::int64_t item(std::uint64_t number) const { return static_cast<std::int64_t>(number); }
+    void save(state_writer& w) const { w.stage(name, 1).put("n", static_cast<std::uint64_t>(n_)).put("at", static_cast<std::uint64_t>(i_)); }
     void load(state_reader& r) {
-        auto const record = r.stage("range", 1);
+        auto const record = r.stage(name, 1);
         auto const n = record.get("n"), at = record.get("at");
         if (n != static_cast<std::uint64_t>(n_) || at > n)
             throw state_error(message("load: range: saved at ", at, " of ", n, ", this one has ", n_, "\n  HINT: build the chain over the range that was saved"));
@@ -55,7 +59,7 @@ private:
 ///
 /// Order    ascending
 /// Buffers  nothing
-/// Resume   exact, one integer
+/// Resume   exact, one integer; in another world with split_by_rank right behind it
 /// Threads  none
 /// Errors   config_error if n < 0
 ///

@@ -1,8 +1,9 @@
-// Implements: split_by_rank(world), this rank's even share of every epoch: of a plan of shards, or of a stream of items.
+// Implements: split_by_rank(world), this rank's even share of every epoch: of a plan of shards, of data in memory, or of any stream of items.
 #pragma once
 
 #include <penstock/core/stage.hpp>          // defines: plan_stage, stage_over, source, broken_chain
 #include <penstock/core/world.hpp>          // defines: world, checked
+#include <penstock/sources/in_memory.hpp>   // defines: in_memory, dealt_source
 #include <penstock/sources/shard_plan.hpp>  // defines: shard_plan
 
 #include <algorithm>
@@ -30,7 +31,7 @@ public:
     void reset(epoch e)
         requires resettable<S>
     {
-        refuse_recut(e, "split_by_rank over items", "split the list of shards instead");
+        refuse_recut(e, "split_by_rank over a stream", "put split_by_rank right behind the source that has the items in memory, or split the list of shards");
         this->up.reset(e);
         before_ = world_.rank;
     }
@@ -48,7 +49,7 @@ public:
         auto const rank = record.get("rank"), size = record.get("size"), before = record.get("before");
         if (rank != world_.rank || size != world_.size || before >= size)
             throw state_error(message("load: split_by_rank: saved on rank ", rank, " of ", size, ", this is rank ", world_.rank, " of ", world_.size,
-                                      "\n  HINT: a stream of items goes on in the world that was saved; split the list of shards to change it"));
+                                      "\n  HINT: a stream goes on in the world that was saved; to change it put split_by_rank right behind the source that has the items in memory, or split the list of shards"));
         before_ = before;
     }
     size_hint hint() const {
@@ -116,15 +117,17 @@ inline void refuse_second_split(chain_facts const& said, world w) {
 }  // namespace detail
 
 /// Gives this rank its share of every epoch: every sample goes to exactly one rank, and no rank gets more than one sample more than another.
-/// Over a list of shards rank r of W gets samples [rT/W, (r+1)T/W) of T, shards being cut where needed; the order of shuffle_shards() and this
-/// is free. Over a stream of items, which every rank reads, it gets items r, r + W, r + 2W, ...; the others are passed over, unmade where possible.
+/// Over a list of shards rank r of W gets samples [rT/W, (r+1)T/W) of T, shards being cut where needed; the order of shuffle_shards() and this is free.
+/// Right behind a source in memory (range, permuted, from_vector, from_range over random access, read_idx) it gets items r, r + W, r + 2W, ..., as keyed<T>: an item
+/// is then a sample like one of a shard, with an id (its number in the data), the same text as its key, the epoch as its pass, and its position, so an epoch can be finished
+/// in another world. Over any other stream, which every rank reads, it gets items r, r + W, r + 2W, ... as they are; the others are passed over, unmade where possible.
 ///
 /// Order    unchanged
 /// Buffers  nothing
-/// Resume   exact; of shards the reader saves which rank it was, of items one integer is saved, and the world must be that of the save
+/// Resume   exact; of shards and of data in memory also in another world, by the ledger; of a stream one integer is saved, and the world must be that of the save
 /// Threads  none
-/// Errors   config_error if rank >= world, or if what is before it is split already; over items forwards those of the stages before, also when
-///          they pass over an item of another rank
+/// Errors   config_error if rank >= world, or if what is before it is split already; of data in memory stage_error for an item that cannot be copied, and for a
+///          range that is no longer as long as it was; over a stream forwards those of the stages before, also when they pass over an item of another rank
 ///
 ///     shard_list("a.tar") | split_by_rank({.rank = 1, .size = 4})    // the second quarter of each epoch
 inline auto split_by_rank(world w) {
@@ -133,6 +136,7 @@ inline auto split_by_rank(world w) {
         constexpr bool ok = std::is_same_v<P, shard_plan> || source<P>;
         static_assert(ok, "split_by_rank(world) splits a list of shards or a stream of items, and what stands before it is neither. HINT: start from shard_list(...) or a source");
         if constexpr (!ok) return broken_chain{};
+        else if constexpr (in_memory<P>) return dealt_source<P>(std::move(before), w);
         else if constexpr (source<P>) {
             detail::refuse_second_split(facts_of(before), w);
             return split_stage<P>(std::move(before), w);

@@ -1,12 +1,17 @@
 #include <penstock/stages/zip.hpp>
 
 #include <penstock/sources/from_vector.hpp>
+#include <penstock/sources/permuted.hpp>
+#include <penstock/sources/planned_reader.hpp>
 #include <penstock/sources/range.hpp>
+#include <penstock/sources/shard_list.hpp>
+#include <penstock/sources/shuffle_shards.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/map.hpp>
 #include <support/battery.hpp>
 #include <support/branches.hpp>
+#include <support/fake_shards.hpp>
 
 #include <support/catch.hpp>
 
@@ -104,6 +109,36 @@ TEST_CASE("zip: an item that fails takes its partners with it, and their covers 
 
 TEST_CASE("zip: resume at every position with errors in all sources", "[unit][zip]") {
     CHECK(test::resume_differs([] { return ps::zip(test::keyed_source(6, {}, {1}), test::keyed_source(7, {}, {1, 2, 5}), test::keyed_source(8, {}, {2, 4})); }, 2, 100, shown_pair{}) == "");
+}
+
+TEST_CASE("zip: shuffled data sets of equal shape stay in step, unless each is to have an order of its own", "[unit][zip]") {
+    auto const read = [](std::string const& kind) {
+        auto format = test::fake_shards{};
+        for (int i = 0; i != 5; ++i) format.disk->shards[kind + std::to_string(i)] = {.samples = 6};
+        return ps::shard_list(kind + "{0..4}", {.samples_per_shard = 6}) | ps::shuffle_shards() |
+               ps::plan_stage("read_fake", [format](ps::shard_plan p) { return ps::planned_reader(std::move(p), format); }) | ps::map([](std::string const& v) { return v.substr(v.find_first_of("01234")); });
+    };
+    auto const differing = [](auto p, std::uint64_t seed) {
+        int n = 0;
+        p.reset(seed, 1);
+        while (auto item = p.next()) {
+            auto const& pair = ps::value(*item);
+            n += std::get<0>(pair) != std::get<1>(pair);
+        }
+        return n;
+    };
+    int others = 0;
+    for (std::uint64_t seed : {1, 2, 7, 9}) {
+        CHECK(differing(ps::zip(read("img"), read("mesh")), seed) == 0);
+        CHECK(differing(read("img") | ps::zip(ps::named("meshes", read("mesh"))), seed) == 0);
+        CHECK(differing(ps::zip(ps::permuted(50), ps::permuted(50)), seed) == 0);
+        CHECK(differing(ps::zip(ps::zip(ps::permuted(50), ps::permuted(50)), ps::zip(ps::permuted(50), ps::permuted(50))), seed) == 0);
+        others += differing(ps::zip({.order = ps::zip_order::own}, read("img"), read("mesh")), seed);
+        CHECK(differing(ps::permuted(50) | ps::zip(ps::permuted(50), {.order = ps::zip_order::own}), seed) > 30);
+    }
+    CHECK(others > 40);
+    auto other = ps::zip({.order = ps::zip_order::own}, ps::range(3), ps::range(3));
+    CHECK(test::error_of<ps::state_error>([&] { return other.load(ps::zip(ps::range(3), ps::range(3)).save()), 0; }).find("saved with another order") != std::string::npos);
 }
 
 TEST_CASE("zip: nothing is pulled after the end, and the item that found no partner is handed on as a cover", "[unit][zip]") {

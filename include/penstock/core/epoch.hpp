@@ -14,8 +14,8 @@ class ledger;
 ///
 /// A random stage uses `key` and passes `child("its name")` upstream; a fan-in passes `branch(name)`; every other stage passes the
 /// epoch on as it is, so inserting one changes no random number. The key belongs to (seed, path); `index` goes into the counter.
-/// Sources over shards order themselves by `line`, which belongs to (seed, branches) alone: a position of the line is the same sample
-/// whatever stages follow, so a ledger goes on with another chain.
+/// Sources order their data by `line`, which belongs to (seed, branches) alone, zip's and join_by_key's having one for all: a position of the line is
+/// the same sample whatever stages follow, so a ledger goes on with another chain.
 struct epoch {
     std::uint64_t seed = 0;
     std::uint64_t index = 0;

@@ -20,7 +20,8 @@
 namespace penstock {
 
 /// A pipeline on its way into a fan-in, with its name there. The name is in the state, in stats, in batch_of::source and in every
-/// random number of the branch: a source keeps its order when others are added beside it.
+/// random number of the branch: a source keeps its order when others are added beside it. (zip and join_by_key give all their sources one order of
+/// the data; stages that draw, as shuffle, still draw by the name.)
 template <source S>
 struct named_source {
     std::string name;
@@ -95,6 +96,12 @@ public:
         if (!e.used->used().empty())
             throw state_error("resume in another world: the ledger holds positions without a source, the chain has several sources\n  HINT: batch each source before it is mixed, or resume with the number of ranks that saved the state");
         reset_with_ledger(own, "source '" + self().name(i) + "'", [&](epoch const& with) { self().visit(i, [&](auto& s) { s.reset(with); }); });
+    }
+    /// As reset(i, e, e.index), but every branch orders its data by the same key: those of equal shape yield equal places.
+    void reset_alike(std::size_t i, epoch e) {
+        auto own = e.branch(self().name(i));
+        own.line = e.line;
+        self().visit(i, [&](auto& s) { s.reset(own); });
     }
     void save(std::size_t i, state_writer& w) const {
         auto own = w.branch(self().name(i));

@@ -5,6 +5,7 @@
 #include <penstock/core/fan_in.hpp>   // defines: branches, fan_in, named_source, epoch, size_hint, state_*
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -15,6 +16,16 @@
 
 namespace penstock {
 
+/// How the sources of a zip order data that is shuffled: shards by shuffle_shards, numbers by permuted, samples by indexed.
+enum class zip_order {
+    same,  ///< alike: sources of equal shape (as many shards with as many samples each, as many items) yield equal places
+    own,   ///< each by its name, so that a data set beside itself yields other samples
+};
+
+struct zip_options {
+    zip_order order = zip_order::same;
+};
+
 template <source... S>
 class [[nodiscard]] zip_stage : public fan_in<branches<S...>> {
     using all_of = branches<S...>;
@@ -24,7 +35,7 @@ class [[nodiscard]] zip_stage : public fan_in<branches<S...>> {
 
 public:
     using item_type = std::conditional_t<keyed_at_all, keyed<values>, values>;
-    explicit zip_stage(all_of all) : fan_in<all_of>{std::move(all), "zip"} {}
+    zip_stage(all_of all, zip_options o) : fan_in<all_of>{std::move(all), "zip"}, order_(o.order) {}
 
     std::optional<item_type> next() {
         while (at_ != ended) {
@@ -39,7 +50,9 @@ public:
         requires all_of::resets
     {
         refuse_recut(e, "zip", "zip on one rank when the data is written", "pairs items by their place, which is another one on other ranks");
-        for (std::size_t i = 0; i != count; ++i) this->in.reset(i, e, e.index);
+        for (std::size_t i = 0; i != count; ++i)
+            if (order_ == zip_order::same) this->in.reset_alike(i, e);
+            else this->in.reset(i, e, e.index);
         at_ = 0;
         broken_ = false;
         dropped_ = {};
@@ -61,15 +74,16 @@ public:
     void save(state_writer& w) const
         requires all_of::resumes
     {
-        auto record = w.stage("zip", 1);
-        record.put("at", at_).put("broken", broken_);
+        auto record = w.stage("zip", 2);
+        record.put("order", static_cast<std::uint64_t>(order_)).put("at", at_).put("broken", broken_);
         dropped_.save(record);
         for (std::size_t i = 0; i != count; ++i) this->in.save(i, w);
     }
     void load(state_reader& r)
         requires all_of::resumes
     {
-        auto const record = r.stage("zip", 1);
+        auto const record = r.stage("zip", 2);
+        if (record.get("order") != static_cast<std::uint64_t>(order_)) throw state_error("load: zip: saved with another order\n  HINT: build it with the options that were saved");
         at_ = static_cast<std::size_t>(record.get("at"));
         broken_ = record.get("broken") != 0;
         if (at_ > ended) throw state_error(message("load: zip: cannot stand at source ", at_, " of ", count, "\n  HINT: build it with the sources that were saved"));
@@ -134,6 +148,7 @@ private:
         }
     }
 
+    zip_order order_;
     std::size_t at_ = 0;   // the source that is pulled next; behind the last: ended
     bool broken_ = false;  // an item of this tuple could not be made
     dropped dropped_;
@@ -142,35 +157,43 @@ private:
 namespace detail {
 
 template <class... S>
-auto zip_of(named_source<S>... all) {
+auto zip_of(zip_options o, named_source<S>... all) {
     no_weights("zip", all...);
-    return joined<branches<S...>>("zip", zip_stage<S...>(branches<S...>("zip", std::move(all)...)));
+    return joined<branches<S...>>("zip", zip_stage<S...>(branches<S...>("zip", std::move(all)...), o));
 }
+template <class T>
+concept no_zip_options = !std::same_as<std::remove_cvref_t<T>, zip_options>;
 
 }  // namespace detail
 
 /// Tuples of the first items, the second ones, and so on; ends with the shortest source. a | zip(b) is zip(a, b).
 /// If a source is keyed the tuple is: it holds the values, has id, pass, key and weight of the first keyed source, and stands for the covers of all.
+/// Pairs by place, whatever the keys are: join_by_key pairs by key. Put a shuffle(n) behind it: before it each draws by the name of its source.
 ///
-/// Order    that of the sources; an item that could not be made takes its partners with it, so pairs stay pairs
+/// Order    that of the sources, which is the same one for sources of equal shape, unless zip({.order = zip_order::own}, a, b) lets each go its own way;
+///          an item that could not be made takes its partners with it, so pairs stay pairs
 /// Buffers  nothing
-/// Resume   exact, two integers beside the states of the sources
+/// Resume   exact, two integers beside the states of the sources; not in another world
 /// Threads  none
 /// Errors   forwards those of the sources, each once; the covers of the partners go with the next tuple. config_error for bad names
 ///
 ///     zip(range(3), from_vector<char>({'a', 'b'}))    // (0, a) (1, b)
 template <class A, class B, class... More>
-auto zip(A&& a, B&& b, More&&... more) {
+auto zip(zip_options o, A&& a, B&& b, More&&... more) {
     if constexpr (!detail::joinable<A, B, More...>()) return broken_chain{};
     else
-        return detail::with_names([](auto... all) { return detail::zip_of(std::move(all)...); }, std::forward<A>(a), std::forward<B>(b), std::forward<More>(more)...);
+        return detail::with_names([o](auto... all) { return detail::zip_of(o, std::move(all)...); }, std::forward<A>(a), std::forward<B>(b), std::forward<More>(more)...);
+}
+template <detail::no_zip_options A, detail::no_zip_options B, class... More>
+auto zip(A&& a, B&& b, More&&... more) {
+    return penstock::zip(zip_options{}, std::forward<A>(a), std::forward<B>(b), std::forward<More>(more)...);
 }
 template <class B>
-auto zip(B&& b) {
+auto zip(B&& b, zip_options o = {}) {
     if constexpr (!detail::joinable<B>()) return broken_chain{};
     else
-        return stage("zip", [b = detail::as_named(std::forward<B>(b), 1)]<class S>(S input) mutable {
-            return detail::zip_of(named_source<S>{"0", std::nullopt, std::move(input)}, std::move(b)).release();
+        return stage("zip", [o, b = detail::as_named(std::forward<B>(b), 1)]<class S>(S input) mutable {
+            return detail::zip_of(o, named_source<S>{"0", std::nullopt, std::move(input)}, std::move(b)).release();
         });
 }
 

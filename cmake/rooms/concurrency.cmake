@@ -9,7 +9,6 @@ if(Boost_FOUND)
     concurrency/linked_stop.hpp
     concurrency/map_cell.hpp
     concurrency/map_window.hpp
-    concurrency/offset_bits.hpp
     concurrency/parallel_map.hpp
     concurrency/prefetch.hpp
     concurrency/read_ahead.hpp

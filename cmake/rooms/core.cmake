@@ -25,6 +25,7 @@ penstock_room(core HEADERS
   core/mixer.hpp
   core/name_slots.hpp
   core/passes.hpp
+  core/offset_bits.hpp
   core/pipeline.hpp
   core/positioned.hpp
   core/probe.hpp

@@ -20,6 +20,7 @@ penstock_room(stages USES sources HEADERS
   stages/for_each.hpp
   stages/inspect.hpp
   stages/interleave.hpp
+  stages/join_by_key.hpp
   stages/last.hpp
   stages/map.hpp
   stages/map_keyed.hpp

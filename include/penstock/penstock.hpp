@@ -39,6 +39,7 @@
 #include <penstock/stages/fold.hpp>
 #include <penstock/stages/for_each.hpp>
 #include <penstock/stages/inspect.hpp>
+#include <penstock/stages/join_by_key.hpp>
 #include <penstock/stages/last.hpp>
 #include <penstock/stages/interleave.hpp>
 #include <penstock/stages/map.hpp>

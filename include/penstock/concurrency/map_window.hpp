@@ -4,10 +4,10 @@
 #include <penstock/concurrency/chunk_board.hpp>  // defines: chunk_board
 #include <penstock/concurrency/executor.hpp>     // defines: executor, executor::task, spin_pause
 #include <penstock/concurrency/map_cell.hpp>     // defines: map_cell
-#include <penstock/concurrency/offset_bits.hpp>  // defines: offset_bits
 #include <penstock/concurrency/rewind.hpp>       // defines: rewind
 #include <penstock/core/clock.hpp>               // defines: monotonic_ns, moving_average
 #include <penstock/core/keyed.hpp>               // defines: value_of, rewrap
+#include <penstock/core/offset_bits.hpp>         // defines: offset_bits
 #include <penstock/core/replay.hpp>              // defines: replay
 #include <penstock/core/source.hpp>              // defines: source and its optional members
 #include <penstock/core/stats.hpp>               // defines: stats_report, collect_stats

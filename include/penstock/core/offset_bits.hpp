@@ -21,6 +21,7 @@ public:
         for (std::uint64_t k = 0; k != end; ++k) put(k);
     }
     void drop(std::uint64_t k) { words_[k / 64] &= ~(std::uint64_t{1} << k % 64); }
+    bool has(std::uint64_t k) const { return k / 64 < words_.size() && (words_[k / 64] >> k % 64 & 1) != 0; }
     /// Calls f(k) in ascending order.
     template <class F>
     void each(F f) const {

@@ -256,11 +256,10 @@ void keys(std::vector<tools::shard_checkup> const& shards, std::vector<tools::ke
 void oddities(std::vector<tools::shard_checkup> const& shards, report& out) {
     auto sizes = std::vector<std::uint64_t>{};
     auto sets = std::map<std::string, std::pair<std::uint64_t, std::string>>{};
-    std::uint64_t samples = 0, meta = 0, companions = 0, global = 0;
+    std::uint64_t meta = 0, companions = 0, global = 0;
     auto empty_fields = std::map<std::string, std::uint64_t>{};
     for (auto const& s : shards) {
         if (s.damage.empty()) sizes.push_back(s.samples);
-        samples += s.samples;
         meta += s.skipped.meta;
         companions += s.skipped.companions;
         global += s.global_headers ? 1 : 0;

@@ -21,7 +21,7 @@ public:
     template <class Same>
     std::optional<std::uint64_t> add(std::string_view key, std::uint64_t byte, Same same) {
         auto const hash = std::hash<std::string_view>{}(key);
-        if (ascending_ && (noted_.empty() || last_ < key)) {
+        if (ascending_ && (noted_.empty() || key.compare(last_) > 0)) {
             last_ = key;
             noted_.emplace_back(hash, byte);
             return std::nullopt;

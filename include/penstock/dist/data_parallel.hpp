@@ -4,6 +4,7 @@
 #include <penstock/core/errors.hpp>   // defines: config_error, message
 #include <penstock/dist/context.hpp>  // defines: context
 
+#include <c10/util/Exception.h>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/logger.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
@@ -172,6 +173,13 @@ private:
     }
 
     void fix_buckets() {
+        // c10d warns, once, of find_unused in a step that uses everything, as the one below does: who asked for it knows what it costs.
+        struct without_that : c10::WarningHandler {
+            void process(c10::Warning const& w) override {
+                if (w.msg().find("did not find any unused parameters") == std::string::npos) c10::WarningHandler::process(w);
+            }
+        } handler;
+        c10::WarningUtils::WarningHandlerGuard guard(&handler);
         // The first backward lets c10d rebuild its buckets (not with find_unused), the next one makes every gradient a view into them. Both matter
         // to the bit: a gradient that is no view yet is multiplied by 1/world instead of divided by it.
         for (int pass = 0; pass < (find_unused_ ? 1 : 2); ++pass) {

@@ -105,7 +105,7 @@ public:
         if (left == 0) {
             parallel_.begin(true);
             auto const zero = parallel_.touch();
-            arm(true, zero);
+            parallel_.arm(true, zero);
             zero.backward();
         }
         if (watch_) watch_->begin_window();
@@ -115,7 +115,7 @@ public:
             bool const reduce = --left == 0;
             parallel_.begin(reduce);
             auto sum = forward(loss, batch);
-            arm(reduce, sum);
+            parallel_.arm(reduce, sum);
             if (watch_) watch_->begin_backward();
             (sum * factor).backward();
             if (watch_ && reduce && !options_.parallel.find_unused) refuse_unused();
@@ -158,16 +158,6 @@ private:
         }
     }
 
-    /// c10d warns of find_unused in a step that uses everything. Who asked for it knows that parts may stay unused, not that they do in this step.
-    void arm(bool sync, at::Tensor const& loss) {
-        struct without_that : c10::WarningHandler {
-            void process(c10::Warning const& w) override {
-                if (w.msg().find("did not find any unused parameters") == std::string::npos) c10::WarningHandler::process(w);
-            }
-        } handler;
-        c10::WarningUtils::WarningHandlerGuard guard(&handler);
-        parallel_.arm(sync, loss);
-    }
     /// The Reducer has no place for a parameter that was frozen when it was built.
     void refuse_thawed() const {
         for (auto const& [name, p] : set_.frozen)

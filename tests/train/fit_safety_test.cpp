@@ -194,7 +194,7 @@ TEST_CASE("fit: a file of metrics that breaks is told once, and the run goes on"
     CHECK(failure == "");
     CHECK(report.steps == 6);
     CHECK(train::list_checkpoints(dir / "run").front().step == 6);
-    CHECK(report.warnings.size() == 2);
+    REQUIRE(report.warnings.size() == 2);
     CHECK(has(report.warnings[0], "metrics are not written: csv_log(" + (dir / "m.csv.epochs.csv").string() + "): it must be a file of metrics"));
     CHECK(has(report.warnings[1], "3 rows of metrics did not reach '"));
     CHECK(has(text, "penstock: warning: metrics are not written: "));  // also when the run is quiet

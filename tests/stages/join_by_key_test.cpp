@@ -208,6 +208,13 @@ TEST_CASE("join_by_key: its sources order their data alike, so nothing waits", "
     CHECK(has(test::error_of<ps::state_error>([&] { return p.reset(ps::epoch{}, used), 0; }), "join_by_key finds partners within the parts of one rank, which are others now\n  HINT: "));
 }
 
+TEST_CASE("join_by_key: sources of any two types", "[unit][join_by_key]") {
+    auto p = ps::range(5) | ps::split_by_rank({}) | ps::join_by_key(ps::from_vector<std::string>({"a", "b", "c", "d", "e"}) | ps::split_by_rank({}));
+    auto const got = std::move(p) | ps::collect();
+    REQUIRE(got.size() == 5);
+    CHECK(got[3].value == std::tuple<std::int64_t, std::string>{3, "d"});
+}
+
 TEST_CASE("join_by_key: bad options and states of other options are named", "[unit][join_by_key]") {
     auto const text = test::error_of<ps::config_error>([] { return ps::join_by_key(letters("a"), letters("a"), {.window = -1}); });
     CHECK(has(text, "join_by_key: window must be in [0, 2^28], got -1\n  HINT: "));

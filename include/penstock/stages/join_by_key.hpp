@@ -94,10 +94,10 @@ public:
     std::optional<item_type> next() {
         while (true) {
             if (give_up<0>() || give_up<1>()) continue;
-            auto const &a = std::get<0>(sides_).pulls, &b = std::get<1>(sides_).pulls;
-            if (a.ended() && b.ended()) return std::nullopt;
+            bool const a_ended = std::get<0>(sides_).pulls.ended(), b_ended = std::get<1>(sides_).pulls.ended();
+            if (a_ended && b_ended) return std::nullopt;
             auto const turn = std::exchange(turn_, 1 - turn_);  // an exception is a turn
-            bool const first = turn == 0 ? !a.ended() : b.ended();
+            bool const first = turn == 0 ? !a_ended : b_ended;
             if (auto out = first ? pull<0>() : pull<1>()) return out;
         }
     }

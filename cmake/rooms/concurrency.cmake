@@ -2,7 +2,7 @@
 find_package(Threads REQUIRED QUIET)
 find_package(Boost 1.74 QUIET)
 if(Boost_FOUND)
-  penstock_room(concurrency USES stages LIBS Boost::headers Threads::Threads HEADERS
+  penstock_room(concurrency USES core LIBS Boost::headers Threads::Threads HEADERS
     concurrency/chunk_board.hpp
     concurrency/executor.hpp
     concurrency/hand_over.hpp

@@ -2,7 +2,7 @@
 find_package(Threads REQUIRED QUIET)
 find_package(ZLIB QUIET)
 if(ZLIB_FOUND)
-  penstock_room(formats USES io sources LIBS Threads::Threads ZLIB::ZLIB HEADERS
+  penstock_room(formats USES io sources stages LIBS Threads::Threads ZLIB::ZLIB HEADERS
     formats/build_index.hpp
     formats/damage.hpp
     formats/gzip.hpp

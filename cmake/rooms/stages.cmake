@@ -1,5 +1,5 @@
 # stages: std only, one header per stage.
-penstock_room(stages USES sources HEADERS
+penstock_room(stages USES core HEADERS
   stages/alternate.hpp
   stages/batch.hpp
   stages/batch_by_cost.hpp

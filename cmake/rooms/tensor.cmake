@@ -1,7 +1,7 @@
-# tensor: LibTorch's tensors.
+# tensor: LibTorch's tensors. Of image it includes the type of pixels, which needs no library.
 include("${CMAKE_CURRENT_LIST_DIR}/../penstock_torch.cmake")
 if(TARGET penstock::torch_cpu)
-  penstock_room(tensor USES concurrency LIBS penstock::torch_cpu LIBRARY "LibTorch ${PENSTOCK_TORCH_VERSION}" HEADERS
+  penstock_room(tensor USES concurrency WITH image LIBS penstock::torch_cpu LIBRARY "LibTorch ${PENSTOCK_TORCH_VERSION}" HEADERS
     tensor/collate.hpp
     tensor/column.hpp
     tensor/device_batch.hpp

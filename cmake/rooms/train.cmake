@@ -1,9 +1,10 @@
 # train: optimizers, schedules, checkpoints, metrics, progress; the loop on top of them. LibTorch and nlohmann-json (only here).
+# It brings the rooms of <penstock/penstock.hpp>: a trainer has data, and one line of CMake links it.
 penstock_need_room(tensor)
 penstock_need_room(dist)
 find_package(nlohmann_json 3.10 QUIET)
 if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
-  penstock_room(train USES tensor dist io LIBS nlohmann_json::nlohmann_json HEADERS
+  penstock_room(train USES tensor dist io WITH stages ranges formats image LIBS nlohmann_json::nlohmann_json HEADERS
     train.hpp
     train/autocast.hpp
     train/checkpoint.hpp

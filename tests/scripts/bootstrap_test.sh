@@ -37,6 +37,8 @@ STUB
 stub sleep <<'STUB'
 exit 0
 STUB
+stub clang++ <<'STUB'
+STUB
 # python3, and the python of the .venv it makes
 stub python3 <<'STUB'
 case "$1 ${2:-} ${3:-}" in
@@ -183,6 +185,19 @@ run PENSTOCK_TEST_TOOLS=1
 expect "tools that cannot be installed are no failure" test "$status" = 0
 expect "but are told of" says "the tests that need them are skipped"
 expect "and LibTorch is left as it is" test -s "$tree/.venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
+fresh
+mkdir "$work/without"
+cp -rs /usr/bin/. "$work/without"
+find "$work/without" -name '*clang*' -delete
+mv "$bin/clang++" "$work/clang++"
+run PENSTOCK_TEST_TOOLS=1 PATH="$bin:$work/without"
+expect "a test run gets a second compiler" grep -q "install --no-install-recommends clang" "$work/state/apt"
+echo 1000 >"$work/state/uid"
+run PENSTOCK_TEST_TOOLS=1 PATH="$bin:$work/without"
+expect "who may not install goes on" test "$status" = 0
+expect "and is told" says "there is no second compiler"
+mv "$work/clang++" "$bin/clang++"
+
 fresh
 run PENSTOCK_TEST_TOOLS=1 PENSTOCK_SKIP_TORCH=1
 expect "without a .venv of ours there are none" silent

@@ -1,7 +1,9 @@
 """Checks that the tree keeps its own rules. One check per name:
 
   rooms      a third-party header is included only in the room that owns it, and a room includes only rooms above it
+  uses       the rooms that CMake's room USES are those that its headers include
   listed     every header is listed in its room's CMake file, and every stage's is included by penstock.hpp
+  tests      every test file is listed in the CMakeLists.txt beside it
   batteries  every stage header has a test of its name that registers the conformance battery
   docs       the six lines of a stage's doc comment: Order, Buffers, Resume, Threads, Errors, and an example, in this order
   examples   the example of a doc comment is the text of the test that checks it
@@ -75,6 +77,46 @@ def check_rooms(root):
                 yield f"{where}: {room} includes the standard library alone"
             elif not owners and not POSIX.fullmatch(name):
                 yield f"{where}: no room owns this library; it belongs into the table of {pathlib.Path(__file__).name}"
+
+
+def check_uses(root):
+    """Every room that a header includes is linked (by USES or WITH, or by what these use), and every room in USES is included."""
+    declared, included = {}, {}
+    for file in sorted((root / "cmake" / "rooms").glob("*.cmake")):
+        for m in re.finditer(r"penstock_room\((\w+)\s(.*?)\)", file.read_text(), re.S):
+            words, part = {"USES": set(), "WITH": set()}, None
+            for word in m[2].split():
+                if word.isupper():
+                    part = words.get(word)
+                elif part is not None:
+                    part.add(word)
+            declared[m[1]] = (file, words["USES"], words["WITH"])
+    for room, path in headers(root):
+        room = room or path.stem  # train.hpp is of the room train
+        for number, name in includes(path):
+            if name.startswith("penstock/") and name.count("/") > 1 and name.split("/")[1] != room:
+                included.setdefault(room, {}).setdefault(name.split("/")[1], f"{path}:{number}")
+    for room, (file, uses, brings) in declared.items():
+        linked, todo = set(), [*uses, *brings]
+        while todo:
+            one = todo.pop()
+            if one not in linked:
+                linked.add(one)
+                todo += declared.get(one, (None, (), ()))[1]
+        for used, where in sorted(included.get(room, {}).items()):
+            if used not in linked:
+                yield f"{where}: {room} includes {used}, and {file} does not say so: USES ... {used}"
+        for used in sorted(uses - set(included.get(room, {}))):
+            yield f"{file}: {room} USES {used}, which none of its headers includes"
+
+
+def check_tests(root):
+    for path in sorted((root / "tests").glob("*/*_test.cpp")):
+        lists = path.parent / "CMakeLists.txt"
+        stem = path.stem.removesuffix("_test")
+        # formats and io list their tests without `_test`
+        if not lists.is_file() or not re.search(rf"(?<!\w){re.escape(stem)}(_test\.cpp)?(?!\w)", lists.read_text()):
+            yield f"{path}: is not listed in {lists}: it is neither built nor run"
 
 
 def check_listed(root):

@@ -53,7 +53,7 @@ FILES = {
     "tests/stages/take_test.cpp": TEST,
     "tests/stages/CMakeLists.txt": "penstock_test(take_test SOURCES take_test.cpp ROOMS stages)\n",
 }
-CHECKS = ("rooms", "listed", "batteries", "docs", "examples", "machine")
+CHECKS = ("rooms", "uses", "listed", "tests", "batteries", "docs", "examples", "machine")
 
 
 class Tree(unittest.TestCase):
@@ -84,10 +84,16 @@ class Tree(unittest.TestCase):
         self.assertEqual(self.broken("include/penstock/stages/take.hpp", "<cstdint>", "<unistd.h>"), {"rooms"})
 
     def test_a_room_that_includes_one_below(self):
-        self.assertEqual(self.broken("include/penstock/core/errors.hpp", "<string>", "<penstock/stages/take.hpp>"), {"rooms"})
+        self.assertEqual(self.broken("include/penstock/core/errors.hpp", "<string>", "<penstock/stages/take.hpp>"), {"rooms", "uses"})
 
     def test_a_room_that_includes_everything(self):
-        self.assertEqual(self.broken("include/penstock/stages/take.hpp", "penstock/core/errors.hpp", "penstock/penstock.hpp"), {"rooms"})
+        self.assertEqual(self.broken("include/penstock/stages/take.hpp", "penstock/core/errors.hpp", "penstock/penstock.hpp"), {"rooms", "uses"})
+
+    def test_a_room_that_cmake_does_not_link(self):
+        self.assertEqual(self.broken("cmake/rooms/stages.cmake", "USES core ", ""), {"uses"})
+
+    def test_a_room_that_cmake_links_for_nothing(self):
+        self.assertEqual(self.broken("cmake/rooms/core.cmake", "HEADERS", "USES stages HEADERS"), {"uses"})
 
     def test_an_unlisted_header(self):
         self.assertEqual(self.broken("cmake/rooms/stages.cmake", "stages/take.hpp", ""), {"listed"})
@@ -102,7 +108,7 @@ class Tree(unittest.TestCase):
         self.assertEqual(self.complaints(lambda files: files.pop("tests/stages/take_test.cpp")), {"batteries", "examples"})
 
     def test_a_test_that_is_not_built(self):
-        self.assertEqual(self.broken("tests/stages/CMakeLists.txt", "take_test.cpp", "other.cpp"), {"batteries"})
+        self.assertEqual(self.broken("tests/stages/CMakeLists.txt", "take_test.cpp", "other.cpp"), {"batteries", "tests"})
 
     def test_a_missing_line(self):
         self.assertEqual(self.broken("include/penstock/stages/take.hpp", "/// Buffers  nothing\n", ""), {"docs"})

@@ -19,7 +19,7 @@ struct keyed {
     penstock::cover cover{};  ///< line positions it stands for; committed once its step is applied
     std::string key{};       ///< the sample's name inside its shard
     double weight = 1;       ///< what it counts in the loss
-    T value{};
+    T value;  // no `= {}`: Clang asks every T for a default constructor then
 
     /// The same identity around another value.
     template <class U>

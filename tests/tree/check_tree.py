@@ -157,7 +157,7 @@ def functions(path):
             doc.append(stripped[3:].removeprefix(" "))
         elif function:
             body = "\n".join(lines[number:])
-            end = re.search(r"\n}", body)  # clang-format puts the last brace of a function, and no other, at the start of a line
+            end = re.search(r"\n}", body)  # the last brace of a function, and no other, stands at the start of a line
             one_line = stripped.endswith(("}", ";"))
             yield function[1], doc, lines[number] if one_line else body[: end.end()] if end else body
             doc = []

@@ -44,6 +44,13 @@ struct anything {
     template <class T>
     operator T() const;
 };
+/// Whether Item is an aggregate, a pair or a tuple whose members are of the types A..., in that order.
+template <class Item, class... A>
+consteval bool members_are() {
+    if constexpr (requires { std::tuple_size<Item>::value; }) return std::is_same_v<Item, std::pair<A...>> || std::is_same_v<Item, std::tuple<A...>>;
+    else if constexpr (!std::is_aggregate_v<Item>) return false;
+    else return requires { Item{std::declval<A>()...}; } && !requires { Item{std::declval<A>()..., anything{}}; };
+}
 template <class T>
 struct parts {
     static constexpr std::size_t count = 0;  // the item is one column itself
@@ -52,13 +59,7 @@ struct parts {
 /// E<A...> whose members are of the types A..., in that order.
 template <template <class...> class E, class... A>
 struct parts<E<A...>> {
-    static consteval bool members_are_parameters() {
-        using item = E<A...>;
-        if constexpr (requires { std::tuple_size<item>::value; }) return std::is_same_v<item, std::pair<A...>> || std::is_same_v<item, std::tuple<A...>>;
-        else if constexpr (!std::is_aggregate_v<item>) return false;
-        else return requires { item{std::declval<A>()...}; } && !requires { item{std::declval<A>()..., anything{}}; };
-    }
-    static constexpr std::size_t count = members_are_parameters() ? sizeof...(A) : 0;
+    static constexpr std::size_t count = members_are<E<A...>, A...>() ? sizeof...(A) : 0;
     template <bool Struct>
     struct rebound {
         using type = single;

@@ -194,7 +194,8 @@ private:
 
     void see(fit_position const& at, part_metrics const& part, std::string& line) {
         for (std::size_t i = 0; i != part.values.size(); ++i) {
-            auto const& [name, value] = part.values[i];
+            auto const& name = part.values[i].first;
+            auto const value = part.values[i].second;
             line += "  " + name + " " + train::number(value);
             auto const known = [&](tracked_metric const& m) { return m.name == name; };
             auto m = std::ranges::find_if(metrics_, known);

@@ -84,7 +84,7 @@ std::int64_t growth(test::stage_kind const& first, test::stage_kind const& secon
 std::vector<test::stage_kind> holding() {
     std::vector<test::stage_kind> all{cache()};
     for (auto const name : {"shuffle", "shuffle of batches", "parallel_map", "parallel_map, unordered", "prefetch", "prefetch of batches", "batch", "batch, pad", "batch_by_cost", "bucket_by_length", "window", "dedup",
-                            "flat_map", "cycle", "zip", "chain", "interleave all", "interleave restarting", "combine, cycling", "steer"}) {
+                            "flat_map", "cycle", "zip", "join_by_key", "chain", "interleave all", "interleave restarting", "combine, cycling", "steer"}) {
         auto const& kinds = test::stage_kinds();
         all.push_back(*std::ranges::find(kinds, name, &test::stage_kind::name));
     }

@@ -16,6 +16,7 @@
 #include <penstock/stages/flat_map.hpp>
 #include <penstock/stages/inspect.hpp>
 #include <penstock/stages/interleave.hpp>
+#include <penstock/stages/join_by_key.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/map_keyed.hpp>
 #include <penstock/stages/on_error.hpp>
@@ -166,6 +167,12 @@ std::vector<stage_kind> made() {
                        return any_chain(any(zip(named("main", std::get<items>(std::move(c))), named("other", s.other())) | map([](auto const& v) { return small(100LL * std::get<0>(v) + std::get<1>(v)); })));
                    },
                    {.drops = true, .cuts = true, .here = true, .joins = true, .tilts = true}});
+    all.push_back({"join_by_key", 20, false, false,
+                   [](any_chain c, int a, surroundings const& s) {
+                       return any_chain(any(join_by_key(named("main", std::get<items>(std::move(c))), named("other", s.other()), {.window = a, .no_partner = no_partner::skip}) |
+                                            map([](auto const& v) { return small(100LL * std::get<0>(v) + std::get<1>(v)); })));
+                   },
+                   {.drops = true, .here = true, .joins = true, .tilts = true}});
     all.push_back(combined("combine, shortest", {.cuts = true}, combine_mode::min_size, two));
     all.push_back(combined("combine, longest", {}, combine_mode::max_size, two));
     all.push_back(combined("combine, cycling", {.goes_on = true}, combine_mode::max_size_cycle, two));

@@ -276,7 +276,7 @@ TEST_CASE("fit: samples that on_error left out and steps that were skipped are i
                           ++step;
                           return n->forward(b.data).mean() + (step == 2 && ctx.rank() == 0 ? std::numeric_limits<double>::quiet_NaN() : 0.0);
                       };
-                      auto data = ps::range(40) | ps::map(make) | ps::on_error(ps::skips{.total = 5, .user = true}) | ps::batch(9) | ps::to_device(ctx);
+                      auto data = ps::range(40) | ps::map(make) | ps::on_error(ps::skips{.total = 5, .user = true}) | ps::batch(10) | ps::to_device(ctx);
                       auto r = std::move(data) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), bad, options({.epochs = 2, .nonfinite = train::nonfinite::skip}));
                       if (ctx.rank() == 0) report = r;
                   }) == ps::test::nothing(world));

@@ -2,6 +2,7 @@
 include("${CMAKE_CURRENT_LIST_DIR}/../penstock_torch.cmake")
 if(TARGET penstock::c10d)
   penstock_room(dist USES core LIBS penstock::c10d LIBRARY "LibTorch ${PENSTOCK_TORCH_VERSION} with c10d and Gloo" HEADERS
+    dist/agreement.hpp
     dist/beats.hpp
     dist/context.hpp
     dist/context_impl.hpp
@@ -15,6 +16,8 @@ if(TARGET penstock::c10d)
     dist/report.hpp
     dist/run.hpp
     dist/spawn.hpp
+    dist/stall_clock.hpp
+    dist/streams.hpp
     dist/watch.hpp
   )
 else()

@@ -264,3 +264,93 @@ TEST_CASE("mean_buffers: averages copies, and buffers_for_now puts them in and t
     CHECK(after == std::vector<double>{0, 3, 6});
     CHECK(batches == std::vector<double>{5, 5, 5});
 }
+
+TEST_CASE("data_parallel and mean_buffers: buffers of every type, on two ranks", "[unit][dist]") {
+    struct row {
+        at::ScalarType type;
+        bool averaged;
+    };
+    // rank 0 holds 1, rank 1 holds 3
+    std::vector<row> const table{{at::kBool, false},   {at::kByte, false},          {at::kChar, false},         {at::kShort, false},          {at::kInt, false},
+                                 {at::kLong, false},   {at::kUInt16, false},        {at::kUInt32, false},       {at::kUInt64, false},         {at::kHalf, true},
+                                 {at::kBFloat16, true}, {at::kFloat, true},         {at::kDouble, true},        {at::kFloat8_e4m3fn, true},   {at::kFloat8_e5m2, true},
+                                 {at::kFloat8_e4m3fnuz, true}, {at::kFloat8_e5m2fnuz, true}, {at::kComplexHalf, true}, {at::kComplexFloat, true}, {at::kComplexDouble, true}};
+    for (auto const& [type, averaged] : table) {
+        INFO("type " << at::toString(type));
+        std::vector<double> mean(2), imaginary(2), equal(2);
+        auto const errors = test::on_ranks(2, [&](dist::context& ctx) {
+            auto const r = static_cast<std::size_t>(ctx.rank());
+            auto const real = [](at::Tensor const& t) { return at::real(t.is_complex() ? t.to(at::kComplexDouble) : t.to(at::kDouble)).flatten()[0].item<double>(); };
+            torch::nn::Linear net(1, 1);
+            auto value = at::full({2, 3}, 1.0 + 2.0 * ctx.rank(), at::kDouble);
+            auto const buffer = net->register_buffer("b", at::isComplexType(type) ? at::complex(value, -value).to(type) : value.to(type));
+            for (auto const& [name, v] : dist::mean_buffers(ctx, *net)) {
+                mean[r] = real(v);
+                imaginary[r] = v.is_complex() ? at::imag(v.to(at::kComplexDouble)).flatten()[0].item<double>() : -mean[r];
+                if (v.scalar_type() != type || v.sizes() != at::IntArrayRef({2, 3})) throw std::runtime_error("another type or shape");
+            }
+            dist::data_parallel ddp(ctx, *net);  // broadcasts rank 0's
+            equal[r] = real(buffer);
+        });
+        CHECK(errors == test::nothing(2));
+        CHECK(mean == (averaged ? std::vector<double>{2, 2} : std::vector<double>{1, 1}));
+        CHECK(imaginary == (averaged ? std::vector<double>{-2, -2} : std::vector<double>{-1, -1}));
+        CHECK(equal == std::vector<double>{1, 1});
+    }
+}
+
+TEST_CASE("mean_buffers: integers keep every bit, buffers without elements or memory are passed over, strides stay", "[unit][dist]") {
+    std::vector<std::string> seen(2);
+    auto const errors = test::on_ranks(2, [&](dist::context& ctx) {
+        torch::nn::Linear net(1, 1);
+        auto big = at::full({3}, -5 - ctx.rank(), at::kLong).to(at::kUInt64);  // above 2^63
+        net->register_buffer("big", big);
+        net->register_buffer("turned", at::arange(6, at::kInt).view({2, 3}).t());
+        net->register_buffer("empty", at::empty({0, 2}));
+        net->register_buffer("none", at::Tensor());
+        for (auto const& [name, v] : dist::mean_buffers(ctx, *net)) {
+            auto const text = name == "big" ? v.view(at::kLong) : v;
+            seen[static_cast<std::size_t>(ctx.rank())] += penstock::message(name, ' ', text.numel() == 0 ? 0 : text.flatten()[1].item<std::int64_t>(), ' ', v.numel() == 0 ? 0 : v.stride(0), "; ");
+        }
+        dist::data_parallel ddp(ctx, *net);
+    });
+    CHECK(errors == test::nothing(2));
+    CHECK(seen == std::vector<std::string>(2, "big -5 1; turned 3 1; empty 0 0; "));
+}
+
+TEST_CASE("data_parallel: a buffer that cannot be sent is refused by name", "[unit][dist]") {
+    struct row {
+        char const* word;
+        at::Tensor value;
+    };
+    for (auto const& [word, value] : {row{"a sparse one", at::eye(3).to_sparse()}, {"a sparse one", at::eye(3).to_sparse_csr()},
+                                      {"a quantised one", at::quantize_per_tensor(at::ones({3}), 0.1, 0, at::kQInt8)}, {"the meta device", at::empty({3}, at::kMeta)}}) {
+        auto const errors = test::on_ranks(2, [&, value = value](dist::context& ctx) {
+            torch::nn::Linear net(1, 1);
+            net->register_buffer("adjacency", value);
+            dist::data_parallel ddp(ctx, *net);
+        });
+        for (auto const& e : errors) {
+            CHECK(e.find("buffer 'adjacency' must be a dense tensor") != std::string::npos);
+            CHECK(e.find(word) != std::string::npos);
+            CHECK(e.find("HINT") != std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("data_parallel: frozen parameters of types that c10d lacks are rank 0's everywhere; a parameter without elements trains", "[unit][dist]") {
+    std::vector<double> got(2);
+    auto const errors = test::on_ranks(2, [&](dist::context& ctx) {
+        torch::nn::Linear net(1, 1);
+        auto const phase = net->register_parameter("phase", at::full({2}, c10::complex<double>(ctx.rank(), 4)), false);
+        net->register_parameter("empty", at::zeros({0, 3}));
+        dist::data_parallel ddp(ctx, *net);
+        ddp.begin(true);
+        auto loss = net->forward(at::ones({1, 1})).sum() + net->named_parameters()["empty"].sum();
+        ddp.arm(true, loss);
+        loss.backward();
+        got[static_cast<std::size_t>(ctx.rank())] = at::real(phase)[1].item<double>();
+    });
+    CHECK(errors == test::nothing(2));
+    CHECK(got == std::vector<double>{0, 0});
+}

@@ -50,11 +50,29 @@ inline trainable collect(torch::nn::Module const& m) {
 /// would be NaN where the batch has an infinity.)
 inline at::Tensor touch(std::vector<at::Tensor> const& params) {
     auto s = at::zeros({}, params.front().options());
-    for (auto const& p : params) s = s + (p.flatten()[0] * 0).to(s.scalar_type());
+    for (auto const& p : params) s = s + ((p.numel() == 0 ? p.sum() : p.flatten()[0]) * 0).to(s.scalar_type());
     return s;
 }
 
 namespace detail {
+
+/// The bits of a dense tensor, whatever its type: what is sent where numbers must not change and c10d lacks the type. Shares memory where it can.
+inline at::Tensor bits_of(at::Tensor const& t) { return t.detach().resolve_conj().resolve_neg().contiguous().reshape({-1}).view(at::kByte); }
+inline void set_bits(at::Tensor const& t, at::Tensor const& bits) { t.detach().copy_(bits.clone().view(t.scalar_type()).view(t.sizes())); }
+
+inline void refuse_odd_tensors(torch::nn::Module const& m) {
+    auto const check = [](char const* kind, auto const& list) {
+        for (auto const& kv : list) {
+            auto const& t = kv.value();
+            if (!t.defined() || (t.layout() == at::kStrided && !t.is_quantized() && !t.is_nested() && !t.is_meta())) continue;
+            throw config_error(message("data_parallel(ctx, model): ", kind, " '", kv.key(), "' must be a dense tensor with its own memory, got ",
+                                       t.is_quantized() ? "a quantised one" : t.is_nested() ? "a nested one" : t.is_meta() ? "one on the meta device" : "a sparse one",
+                                       "\n  HINT: keep it outside the module, or register its dense parts (indices and values; int_repr and scales)"));
+        }
+    };
+    check("parameter", m.named_parameters());
+    check("buffer", m.named_buffers());
+}
 
 template <class R, class... A>
 std::shared_ptr<R> make_reducer(A... a) {
@@ -94,17 +112,23 @@ public:
         if (o.bucket_cap_bytes < 1 || o.first_bucket_bytes < 1)
             throw config_error(message("data_parallel(ctx, model): bucket sizes must be >= 1 byte, got ", o.bucket_cap_bytes, " and ", o.first_bucket_bytes, "\n  HINT: the default is 25 MiB, the first 1 MiB"));
         if (ctx.world_size() == 1) return;
+        detail::refuse_odd_tensors(m);
         auto const& group = ctx.group();
         named("connects the model", [&] {
             c10d::verify_params_across_processes(group, trained_.params, {});
-            std::vector<at::Tensor> all;
+            std::vector<at::Tensor> all, bits;
             std::unordered_set<void*> seen;
             auto add = [&](at::Tensor const& t) {
-                if (t.defined() && seen.insert(t.unsafeGetTensorImpl()).second) all.push_back(t.detach());
+                if (!t.defined() || t.numel() == 0 || !seen.insert(t.unsafeGetTensorImpl()).second) return;
+                all.push_back(t);
+                bits.push_back(detail::bits_of(t));
             };
             for (auto const& p : m.parameters()) add(p);  // frozen ones too
             for (auto const& b : m.buffers()) add(b);
-            c10d::broadcast_coalesced(group, all, 250u << 20, 0);
+            c10d::broadcast_coalesced(group, bits, 250u << 20, 0);
+            torch::NoGradGuard off;
+            for (std::size_t i = 0; i != all.size(); ++i)
+                if (bits[i].const_data_ptr() != all[i].const_data_ptr()) detail::set_bits(all[i], bits[i]);
         });
         auto const dense = std::vector<bool>(trained_.params.size(), false);
         std::vector<std::size_t> limits{static_cast<std::size_t>(o.first_bucket_bytes), static_cast<std::size_t>(o.bucket_cap_bytes)};
@@ -198,30 +222,35 @@ private:
     std::shared_ptr<c10d::Logger> logger_;
 };
 
-/// The ranks' buffers (running statistics) as one set: floating-point ones averaged over the ranks, others as on rank 0, by name. Copies:
-/// the module's own buffers stay as they are. For validation and for the saved model; an average of variances is the usual approximation.
+/// The ranks' buffers (running statistics) as one set: floating-point and complex ones averaged over the ranks, all others bit by bit as on rank 0,
+/// by name. Copies: the module's own buffers stay as they are. For validation and for the saved model; an average of variances is the usual approximation.
 inline std::vector<std::pair<std::string, at::Tensor>> mean_buffers(context& ctx, torch::nn::Module const& m) {
     torch::NoGradGuard off;
     std::vector<std::pair<std::string, at::Tensor>> out;
-    std::vector<at::Tensor> floats, others;  // flat and wide: two collectives, whatever the number of buffers
-    for (auto const& kv : m.named_buffers()) {
-        out.emplace_back(kv.key(), kv.value().detach().clone());
-        auto const& copy = out.back().second;
-        if (copy.is_floating_point()) floats.push_back(copy.flatten().to(at::kCPU, at::kDouble));
-        else others.push_back(copy.flatten().to(at::kCPU, at::kLong));
-    }
-    if (ctx.world_size() == 1 || out.empty()) return out;
-    auto all_floats = floats.empty() ? at::empty({0}, at::kDouble) : at::cat(floats);
-    auto all_others = others.empty() ? at::empty({0}, at::kLong) : at::cat(others);
-    if (!floats.empty()) ctx.all_reduce(all_floats);
-    if (!others.empty()) ctx.broadcast(all_others, 0);
-    all_floats.div_(ctx.world_size());
-    std::int64_t f = 0, o = 0;
+    for (auto const& kv : m.named_buffers())
+        if (kv.value().defined()) out.emplace_back(kv.key(), kv.value().detach().clone());
+    if (ctx.world_size() == 1) return out;
+    auto const reals = [](at::Tensor const& t) { return t.is_complex() ? at::view_as_real(t) : t; };
+    auto const averaged = [](at::Tensor const& t) { return t.is_floating_point() || t.is_complex(); };
+    std::vector<at::Tensor> numbers{at::empty({0}, at::kDouble)}, bits{at::empty({0}, at::kByte)};  // flat: two collectives, whatever the number of buffers
+    for (auto const& [name, copy] : out)
+        if (averaged(copy)) numbers.push_back(reals(copy).flatten().to(at::kCPU, at::kDouble));
+        else bits.push_back(detail::bits_of(copy).to(at::kCPU));
+    auto all_numbers = at::cat(numbers), all_bits = at::cat(bits);
+    if (all_numbers.numel() != 0) ctx.all_reduce(all_numbers);
+    if (all_bits.numel() != 0) ctx.broadcast(all_bits, 0);
+    all_numbers.div_(ctx.world_size());
+    std::int64_t number = 0, bit = 0;
     for (auto& [name, copy] : out) {
-        bool const is_float = copy.is_floating_point();
-        auto& at = is_float ? f : o;
-        copy.copy_((is_float ? all_floats : all_others).narrow(0, at, copy.numel()).view(copy.sizes()));
-        at += copy.numel();
+        if (averaged(copy)) {
+            auto const target = reals(copy);
+            target.copy_(all_numbers.narrow(0, number, target.numel()).view(target.sizes()));
+            number += target.numel();
+        } else {
+            auto const size = static_cast<std::int64_t>(copy.nbytes());
+            detail::set_bits(copy, all_bits.narrow(0, bit, size));
+            bit += size;
+        }
     }
     return out;
 }

@@ -174,3 +174,25 @@ TEST_CASE("launch: --nproc", "[unit][dist]") {
     CHECK(child.source == "--nproc");
     CHECK(child.spawn == 0);
 }
+
+TEST_CASE("launch: the id of the job comes from the launcher, or from PENSTOCK_JOB_ID", "[unit][dist]") {
+    variables const hand{{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", "29500"}};
+    auto const with = [](variables v, variables const& more) {
+        for (auto const& [name, value] : more) v[name] = value;
+        return launched(v);
+    };
+    CHECK(launched(hand).job.empty());
+    CHECK(launched(hand).run_id == "run/0");
+    CHECK(with(hand, {{"PENSTOCK_JOB_ID", "mine"}}).job == "mine");
+    CHECK(with(hand, {{"TORCHELASTIC_RUN_ID", "abc"}}).job == "abc");
+    CHECK(with(hand, {{"TORCHELASTIC_RUN_ID", "none"}}).job.empty());  // torchrun's default is the same for every job
+    CHECK(with(hand, {{"TORCHELASTIC_RUN_ID", "abc"}, {"PENSTOCK_JOB_ID", "mine"}}).job == "mine");
+    CHECK(with(hand, {{"PENSTOCK_PARENT", "7"}, {"TORCHELASTIC_RUN_ID", "nproc-7"}}).job == "nproc-7");
+    variables const open{{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
+    CHECK(launched(open).job.empty());
+    CHECK(with(open, {{"PMIX_NAMESPACE", "3735552001"}}).job == "3735552001");
+    CHECK(with(open, {{"OMPI_MCA_ess_base_jobid", "42"}}).job == "42");
+    variables const slurm{{"SLURM_JOB_ID", "123456"}, {"SLURM_STEP_ID", "2"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}, {"SLURM_LOCALID", "1"}, {"SLURM_STEP_NODELIST", "node7"}};
+    CHECK(launched(slurm).job == "123456.2");
+    CHECK(launched({}).job.empty());
+}

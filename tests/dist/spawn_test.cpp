@@ -62,11 +62,30 @@ TEST_CASE("rank: one is killed, one is stopped", "[.rank_stopped]") {
     while (true) ::pause();
 }
 
+TEST_CASE("rank: stopped by a signal in good order", "[.rank_asked]") {
+    if (rank() < 0) return;
+    std::_Exit(128 + SIGTERM);
+}
+TEST_CASE("rank: stopped by a signal, but for one that fails", "[.rank_asked_fails]") {
+    if (rank() < 0) return;
+    std::_Exit(rank() == 1 ? 5 : 128 + SIGHUP);
+}
+
 TEST_CASE("spawn: ranks get their variables, and all end well", "[unit][dist]") {
     auto const e = spawn(3, "[.rank_ok]");
     CHECK(e.out.code == 0);
     CHECK(e.out.rank == -1);
     CHECK(e.named.empty());
+}
+
+TEST_CASE("spawn: a run that a signal stopped is no failure, and no finished run", "[unit][dist]") {
+    auto const asked = spawn(3, "[.rank_asked]");
+    CHECK(asked.out.code == 143);
+    CHECK(asked.out.rank == -1);
+    CHECK(asked.named.empty());
+    auto const failed = spawn(3, "[.rank_asked_fails]");
+    CHECK(failed.out.code == 5);
+    CHECK(failed.named == std::vector<int>{1});
 }
 
 TEST_CASE("spawn: the first failure is named and ends the others, whatever they ignore", "[unit][dist]") {

@@ -234,6 +234,40 @@ def case_second_job():
     finish(*jobs)
 
 
+def case_foreign_job():
+    """Two jobs that were given one port by hand: a rank of the other one is sent away at once, and does not end the job that it met."""
+    variables = lambda rank, job: dict(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT="28733", **({"PENSTOCK_JOB_ID": job} if job else {}))
+    first = process(["finish"], variables(0, "a"))
+    foreign = process(["finish"], variables(1, "b"))
+    unnamed = process(["finish"], variables(1, None))
+    expect(foreign.wait(20) == 1, "the rank of another job must end with code 1")
+    expect("is that of job 'a', and this is rank 1 of job 'b'" in foreign.text() and "HINT" in foreign.text(), "the two jobs are not named")
+    expect(unnamed.wait(20) == 1, "the rank of a job without an id must end with code 1")
+    expect("and this is rank 1 of a job without an id" in unnamed.text(), "the job without an id is not named")
+    second = process(["finish"], variables(1, "a"))
+    expect(first.wait(60) == 0 and second.wait(60) == 0, "the job that was met must finish")
+    finish(first, foreign, unnamed, second)
+
+
+def case_suspended():
+    """All processes of a job stand still for longer than every time-out, and wake up one after the other: nobody is blamed."""
+    for order in (1, -1):
+        job = process(["--nproc=3", f"--step-timeout={LIMIT}", "steady"])
+        expect(job.wait_for("at step 2"), "the job did not get to step 2 in 30 s")
+        everyone = [job.p.pid, *children(job.p.pid)][::order]
+        expect(len(everyone) == 4, f"a parent and three ranks were expected, got {everyone}")
+        for pid in everyone:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(LIMIT + 4)
+        for pid in everyone:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.3)
+        code = job.wait(60)
+        expect(code == 0, f"the job must finish after its pause, got code {code}")
+        expect(job.text().count(": done") == 3, "not every rank said that it is done")
+        finish(job)
+
+
 def case_torchrun():
     job = agent_job("finish", -1)
     for r, p in enumerate(job.ranks):

@@ -126,6 +126,10 @@ def resume(nproc, killed):
     for name in ["model", "optim"] + [f"rank-{r:05}" for r in range(nproc)]:
         if contents(f"{a}/{name}.safetensors") != contents(f"{b}/{name}.safetensors"):
             fail(f"{name}.safetensors of the last checkpoints differ")
+    for k in steps("whole", 0):
+        said = [re.search(r"crc=(\w+) mask=(\w+)", steps("whole", r)[k]).groups() for r in range(nproc)]
+        if len({crc for crc, _ in said}) != 1 or len({mask for _, mask in said}) != nproc:
+            fail(f"at step {k} the ranks' weights must be one and their dropout masks {nproc}, got {said}")
     every = sorted(i for r in range(nproc) for k, line in steps("whole", r).items() if " epoch=0 " in line
                    for i in map(int, re.findall(r"(\d+),", line.split("ids=")[1])))
     if every != list(range(600)):
@@ -194,22 +198,84 @@ def ends_with(code, out, seconds, *words, within=30):
             fail(f"the output must say '{word}'", out)
 
 
+def begin(name, *args, nproc=2, **more):
+    """A job that has done some steps, under way."""
+    p = subprocess.Popen([PROGRAM, *([f"--nproc={nproc}"] if nproc > 1 else []), "--data", DATA, "--log", f"{FOLDER}/{name}.log", "--checkpoint", f"{FOLDER}/{name}", "--csv",
+                          f"{FOLDER}/{name}.csv", "--save-every", "1000", *args], **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **more},
+                         env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while p.poll() is None and (not os.path.exists(f"{FOLDER}/{name}.log.0") or contents(f"{FOLDER}/{name}.log.0").count(b"\n") < 9):
+        time.sleep(0.01)
+    return p
+
+
+def saved_by(name, out):
+    step, epoch, _ = newest(name)
+    if step < 9 or (step == 0 and epoch == 0):
+        fail(f"the signal must save where the run stands, got step {step}", out)
+
+
 def sigterm():
     """SIGTERM saves between two steps; the resumed run continues from there."""
     make_data()
     whole = train("whole")
-    p = subprocess.Popen([PROGRAM, "--nproc=2", "--data", DATA, "--log", f"{FOLDER}/term.log", "--checkpoint", f"{FOLDER}/term", "--csv", f"{FOLDER}/term.csv", "--save-every", "1000"],
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not os.path.exists(f"{FOLDER}/term.log.0") or contents(f"{FOLDER}/term.log.0").count(b"\n") < 9:
-        time.sleep(0.01)
+    p = begin("term")
     p.send_signal(signal.SIGTERM)
     out = p.communicate(timeout=30)[0]
-    step, epoch, _ = newest("term")
-    if step < 9 or (step == 0 and epoch == 0):
-        fail(f"SIGTERM must save where the run stands, got step {step}", out)
+    saved_by("term", out)
+    if p.returncode != 143 or "have ended" in out:
+        fail(f"a run that SIGTERM stopped must end with code 143 and without a word of failure, got {p.returncode}", out)
     code, out, _ = train("term", "--resume")
     if code != 0 or re.search(r"done .*", out).group(0) != re.search(r"done .*", whole[1]).group(0):
         fail("the run that was stopped and resumed ended differently", whole[1] + out)
+
+
+def signals():
+    """Each signal saves and ends with a code of its own, also when only one rank gets it; what is ignored is ignored."""
+    make_data()
+    for name, number, nproc, to_rank in (("hup", signal.SIGHUP, 2, False), ("int", signal.SIGINT, 1, False), ("hup1", signal.SIGHUP, 1, False), ("one", signal.SIGTERM, 2, True)):
+        p = begin(name, nproc=nproc)
+        if to_rank:
+            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+                os.kill(int(f.read().split()[1]), number)
+        else:
+            p.send_signal(number)
+        out = p.communicate(timeout=30)[0]
+        saved_by(name, out)
+        if p.returncode != 128 + number:
+            fail(f"{name}: the exit code must be {128 + number}, got {p.returncode}", out)
+    p = begin("nohup", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    p.send_signal(signal.SIGHUP)
+    out = p.communicate(timeout=60)[0]
+    if p.returncode != 0 or "stopped=0" not in out:
+        fail(f"SIGHUP under nohup must do nothing, got code {p.returncode}", out)
+
+
+def streams():
+    """Nobody reads what a run prints: it goes on to its end, and says so once where somebody may read it."""
+    make_data()
+    def ends_well(name, err, *words):
+        code = p.wait(60)
+        if code != 0 or newest(name)[1] != 2:
+            fail(f"{name}: the run must go on to its end, got code {code}", err)
+        for word in words:
+            if len(re.findall(word, err)) != 1:
+                fail(f"{name}: stderr must say once: {word}", err)
+    for nproc in (1, 2):
+        reader, writer = os.pipe()
+        p = begin(f"pipe{nproc}", nproc=nproc, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        os.close(reader)
+        ends_well(f"pipe{nproc}", p.communicate(timeout=60)[1], "progress is no longer shown: Broken pipe; the run goes on")
+    with open("/dev/full", "w") as full:
+        p = begin("full", stdout=full, stderr=subprocess.PIPE)
+        ends_well("full", p.communicate(timeout=60)[1], "progress is no longer shown: No space left on device; the run goes on")
+    p = begin("closed", stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    ends_well("closed", p.communicate(timeout=60)[1], "standard output is closed")
+    reader, writer = os.pipe()  # both streams at once, and nobody to tell
+    p = begin("both", stdout=writer, stderr=writer)
+    os.close(writer)
+    os.close(reader)
+    ends_well("both", "")
 
 
 def bad_input():
@@ -291,7 +357,7 @@ def full_disk():
 
 
 try:
-    {"resume2": lambda: resume(2, -1), "resume3": lambda: resume(3, 1), "resume4": lambda: resume(4, 0), "elastic": elastic, "changed": changed, "sigterm": sigterm, "bad_input": bad_input,
+    {"resume2": lambda: resume(2, -1), "resume3": lambda: resume(3, 1), "resume4": lambda: resume(4, 0), "elastic": elastic, "changed": changed, "sigterm": sigterm, "signals": signals, "streams": streams, "bad_input": bad_input,
      "more_ranks_than_samples": more_ranks_than_samples, "empty_shard": empty_shard, "full_disk": full_disk}[CASE]()
 finally:
     shutil.rmtree(FOLDER, ignore_errors=True)

@@ -59,7 +59,7 @@ static torch::nn::Sequential network(std::int64_t hidden) {
                           nn::Linear(hidden, 10));
 }
 
-/// What this rank did in every step: losses and weights as bits, the ids it trained on, and how many batches were made ahead of the loop.
+/// What this rank did in every step: losses and weights as bits, a dropout mask, the ids it trained on, and how many batches were made ahead of the loop.
 struct diary {
     ps::dist::context* ctx;
     settings const* s;
@@ -79,8 +79,10 @@ struct diary {
         std::uint32_t crc = 0;
         for (auto const& p : net->parameters()) crc = train::crc32c(p.const_data_ptr(), p.nbytes(), crc);
         if (s->save_every != 0 && info.step % s->save_every == 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));  // batches get ready meanwhile
-        char text[64];
-        std::snprintf(text, sizeof text, " loss=%a weight=%a crc=%08x", info.loss.defined() ? info.loss.template item<double>() : 0.0, info.weight, crc);
+        auto const mask = at::dropout(at::ones({64}), 0.5, true);
+        char text[96];
+        std::snprintf(text, sizeof text, " loss=%a weight=%a crc=%08x mask=%08x", info.loss.defined() ? info.loss.template item<double>() : 0.0, info.weight, crc,
+                      train::crc32c(mask.const_data_ptr(), mask.nbytes(), 0));
         *file << "step=" << info.step << " epoch=" << info.epoch << text << " ids=" << ids << " ahead=" << made->load() - trained << std::endl;
         bool const mine = s->kill_rank < 0 || s->kill_rank == ctx->rank();
         if (info.step == s->kill_at && mine) std::raise(SIGKILL);
@@ -97,7 +99,7 @@ static void train_on(ps::dist::context& ctx, settings const& s) {
     auto held_out = ps::shard_list(s.data + "/part-{0..6}.tar") | ps::split_by_rank(ctx.world()) | ps::read_tar()
                   | ps::image::decode("png", {.channels = ps::image::channels::gray})
                   | ps::map([](auto const& f) { return example{f.image(), f.integer("cls")}; }) | ps::batch(32) | ps::to_device(ctx, {.mean = {0.4}, .std = {0.3}});
-    train::seed_generators(s.seed + static_cast<std::uint64_t>(ctx.rank()));  // dropout differs between ranks; the weights are broadcast
+    train::seed_generators(s.seed);
     auto net = network(s.hidden);
     std::ofstream log(s.log + "." + std::to_string(ctx.rank()), std::ios::app);
     auto loss = [](auto& model, auto const& b) {

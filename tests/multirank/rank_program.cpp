@@ -68,7 +68,7 @@ void train(ps::dist::context& ctx, int victim, std::string const& what, std::uin
         ctx.phase("updates the weights");
         torch::NoGradGuard off;
         for (auto const& p : ddp.params()) p.sub_(p.grad(), 1e-6).grad().zero_();
-        if (steps > 1000) ::usleep(20'000);
+        if (steps > 100) ::usleep(20'000);
         if (step == 2 && ctx.rank() == 0) {
             std::puts("at step 2");
             std::fflush(stdout);
@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
         if (n < 2) throw ps::config_error("rank_program: a mode is needed\n  HINT: finish, throw, kill, stop, read, compute, exit, segv");
         std::string const mode = args[1];
         if (mode == "finish") train(ctx, -1, mode, 10);
+        else if (mode == "steady") train(ctx, -1, mode, 200);
         else if (mode == "early" && ctx.rank() == 1) ctx.close();
         else train(ctx, n > 2 ? std::atoi(args[2]) : 1, mode, 1'000'000);
     });

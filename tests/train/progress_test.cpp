@@ -5,10 +5,13 @@
 
 #include "files.hpp"
 
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <string>
 #include <thread>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +31,7 @@ public:
         if (ends_[1] >= 0) ::close(ends_[1]);
     }
     int end() const { return ends_[1]; }
+    int reader() const { return ends_[0]; }
     void close_reader() {
         ::close(ends_[0]);
         ends_[0] = -1;
@@ -123,6 +127,43 @@ TEST_CASE("progress: a reader that went away does not end the run", "[unit][prog
     SUCCEED();
 }
 
+TEST_CASE("progress: a reader that pauses holds nobody up and misses no line; what is too much is counted", "[unit][progress]") {
+    pipe_reader pipe;
+    ::fcntl(pipe.end(), F_SETPIPE_SZ, 4096);
+    std::string expected;
+    {
+        train::progress p({.every_s = 0, .fd = pipe.end()});
+        auto const begun = std::chrono::steady_clock::now();
+        for (int i = 0; i != 1000; ++i) {
+            p.note("line " + std::to_string(i));
+            expected += "line " + std::to_string(i) + "\n";
+            p.update(here, i);
+        }
+        CHECK(std::chrono::steady_clock::now() - begun < std::chrono::seconds(5));
+        std::string got;
+        char block[4096];
+        while (got.find("line 999\n") == std::string::npos) {  // reads again
+            auto const n = ::read(pipe.reader(), block, sizeof block);
+            REQUIRE(n > 0);
+            got.append(block, static_cast<std::size_t>(n));
+            p.note("x");
+        }
+        std::string lines;
+        for (std::size_t at = 0, end = 0; (end = got.find('\n', at)) != std::string::npos; at = end + 1)
+            if (got.compare(at, 5, "line ") == 0) lines += got.substr(at, end + 1 - at);
+        CHECK(lines == expected);
+        for (int i = 0; i != 200; ++i) p.note(std::string(1000, 'y'));
+        (void)::read(pipe.reader(), block, sizeof block);
+        std::string rest;
+        for (int i = 0; i != 100 && !test::has(rest, "lines were left out while nobody read)"); ++i) {
+            p.note("z");
+            auto const n = ::read(pipe.reader(), block, sizeof block);
+            rest.append(block, static_cast<std::size_t>(n));
+        }
+        CHECK(test::has(rest, "lines were left out while nobody read)"));
+    }
+}
+
 TEST_CASE("pace: speed of the last seconds, time left without what was before", "[unit][progress]") {
     train::pace p(10);
     CHECK(p.samples_per_s() == 0);
@@ -196,6 +237,21 @@ TEST_CASE("time_split: phases never overlap", "[unit][progress]") {
     CHECK(split.seconds(train::phase::compute) >= 0.030);
     CHECK(split.seconds(train::phase::data) + split.seconds(train::phase::compute) <= whole.count() + 1e-6);
     CHECK(split.seconds(train::phase::save) == 0);
+}
+
+TEST_CASE("signals: SIGHUP stops like SIGTERM; what is ignored stays ignored", "[unit][signals]") {
+    {
+        train::stop_signals signals;
+        ::raise(SIGHUP);
+        CHECK(signals.received() == SIGHUP);
+    }
+    auto const before = ::signal(SIGHUP, SIG_IGN);  // nohup
+    {
+        train::stop_signals signals;
+        ::raise(SIGHUP);
+        CHECK(signals.received() == 0);
+    }
+    CHECK(::signal(SIGHUP, before) == SIG_IGN);
 }
 
 TEST_CASE("signals: become a number, and former handlers come back", "[unit][signals]") {

@@ -98,12 +98,12 @@ public:
     }
 
     /// The rank the others wait for: alive, but not in a collective operation, or behind in them. Of several, the one with the
-    /// fewest operations and steps, then the one longest in its phase.
-    std::optional<verdict> late(std::uint64_t own_ops, clock::time_point now) const {
+    /// fewest operations and steps, then the one longest in its phase. Who is not at least `least` in its phase is not late.
+    std::optional<verdict> late(std::uint64_t own_ops, clock::time_point now, milliseconds least = milliseconds(0)) const {
         auto const* worst = static_cast<peer const*>(nullptr);
         auto key = [&](peer const& p) { return std::tuple(!p.last.left, p.last.collective, p.last.ops, p.last.step, -in_phase(p, now).count()); };
         for (auto const& p : peers_)
-            if (is_peer(p) && (p.last.left || !p.last.collective || p.last.ops < own_ops) && (!worst || key(p) < key(*worst))) worst = &p;
+            if (is_peer(p) && in_phase(p, now) >= least && (p.last.left || !p.last.collective || p.last.ops < own_ops) && (!worst || key(p) < key(*worst))) worst = &p;
         if (!worst) return std::nullopt;
         auto const& b = worst->last;
         if (b.left) return verdict{rank_of(*worst), message("rank ", rank_of(*worst), " has ended its run at step ", b.step, ", while others wait for it")};

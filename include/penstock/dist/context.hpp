@@ -8,6 +8,7 @@
 #include <penstock/dist/process_group.hpp>  // defines: store_ptr, group_ptr, open_store, gloo_group
 #include <penstock/dist/report.hpp>         // defines: failure_text, print_failure, is_peer_failure
 #include <penstock/dist/spawn.hpp>          // defines: rank_parent, die_with_parent
+#include <penstock/dist/streams.hpp>        // defines: keep_streams
 #include <penstock/dist/watch.hpp>          // defines: watch, verdict, peer_error
 
 #include <ATen/Parallel.h>
@@ -187,6 +188,9 @@ public:
 
     /// Publishes and prints what ended this rank; returns the exit code. Used by dist::run and by the terminate handler.
     int report(std::exception_ptr error) { return s_->report(error); }
+    /// A signal asked this run to stop, and it has saved its work: all ranks say so, and end with exit_code().
+    void stopped_by(int signal) noexcept { s_->stopped_by = signal; }
+    int exit_code() const noexcept { return s_->stopped_by == 0 ? 0 : 128 + s_->stopped_by; }
     bool in_own_process() const noexcept { return s_->where.source != "in process"; }
 
 private:
@@ -209,6 +213,7 @@ private:
         at::Device device = at::kCPU;
         int exceptions = std::uncaught_exceptions();
         bool closed = false;
+        int stopped_by = 0;
         store_ptr store;
         group_ptr group;
         std::unique_ptr<watch> watching;
@@ -216,6 +221,7 @@ private:
 
     explicit context(std::unique_ptr<state> s) : s_(std::move(s)) {}
     friend context init(int& argc, char**& argv, dist::options o);
+    static void same_job(state& s, store_ptr const& all);
     static void join(state& s);
     static void start_watch(state& s);
     static void set_threads(state& s);
@@ -233,7 +239,7 @@ private:
 };
 
 /// Finds out who launched this process, starts ranks for --nproc=N (then this call does not return in the parent), joins the other ranks,
-/// and takes its own flags (see dist::options) out of argv. Installs a terminate handler, so that an exception that nobody catches
+/// and takes its own flags (see dist::options) out of argv. Keeps the process alive when nobody reads what it prints (dist/streams.hpp). Installs a terminate handler, so that an exception that nobody catches
 /// still ends as one sentence here and as this rank's name on the others.
 /// Errors: config_error for impossible launches; peer_error when a rank does not join within init_timeout.
 ///

@@ -29,16 +29,40 @@ inline void context::wait_for(c10::ivalue::Future& future, char const* what) {
     char const* const before = w ? w->phase() : nullptr;
     bool const was_collective = w && w->collective();
     if (w) w->phase("waits for the other ranks", true);
-    auto const end = std::chrono::steady_clock::now() + s_->o.step_timeout;
+    auto const end = w ? w->now() + s_->o.step_timeout : peer_table::clock::time_point{};
     std::unique_lock lock(s->mutex);
     while (!s->cv.wait_for(lock, milliseconds(100), [&] { return s->done; })) {
         if (w) check();
-        if (w && std::chrono::steady_clock::now() >= end) {  // without a watch, Gloo's own time-out ends the wait
+        if (w && w->now() >= end) {  // without a watch, Gloo's own time-out ends the wait
             lock.unlock();
             fail(what, message("no answer within ", peer_table::seconds(s_->o.step_timeout)));
         }
     }
     if (w && !future.hasError()) w->phase(before, was_collective);
+}
+
+/// Two jobs that were given one port do not mix: who serves the store says which job it is of, before anybody uses a key of his own job.
+inline void context::same_job(state& s, store_ptr const& all) {
+    auto const& l = s.where;
+    std::string const key = "penstock/job", mine = "job " + l.job;
+    std::string theirs = mine;
+    if (l.agent_store) theirs = all->compareSet(key, "", mine);
+    else if (l.rank == 0) all->set(key, mine);
+    else {
+        stall_clock time;
+        auto const end = time.now() + s.o.init_timeout;
+        while (!all->check({key})) {
+            if (time.now() >= end)
+                throw config_error(message("dist::init: the store at ", l.host, ':', l.port, " does not say which job it is of, within ", peer_table::seconds(s.o.init_timeout),
+                                           "\n  HINT: is it that of another program? Give every job its own MASTER_PORT"));
+            std::this_thread::sleep_for(milliseconds(20));
+        }
+        theirs = all->get_to_str(key);
+    }
+    if (theirs == mine) return;
+    auto const named = [](std::string const& job) { return job.size() == 4 ? std::string("a job without an id") : "job '" + job.substr(4) + '\''; };
+    throw config_error(message("dist::init: the store at ", l.host, ':', l.port, " is that of ", named(theirs), ", and this is rank ", l.rank, " of ", named(mine),
+                               "\n  HINT: give every job its own MASTER_PORT, and all ranks of one job the same id"));
 }
 
 inline void context::join(state& s) {
@@ -49,9 +73,10 @@ inline void context::join(state& s) {
                                    " on another\n  HINT: does an older job still use this MASTER_PORT?"));
     if (s.store->add(me, 1) != 1)
         throw config_error(message("dist::init: every rank may join once, got a second rank ", s.where.rank,
-                                   "\n  HINT: give every process its own RANK; does an older job still use this MASTER_PORT?"));
+                                   "\n  HINT: give every process its own RANK; does another job use this MASTER_PORT? PENSTOCK_JOB_ID tells jobs that are started by hand apart"));
     s.store->set(message("beat/", s.where.rank), beat{.phase = "starts"}.text());
-    auto const end = std::chrono::steady_clock::now() + s.o.init_timeout;
+    stall_clock time;
+    auto const end = time.now() + s.o.init_timeout;
     int joined = 0;  // ranks 0 .. joined-1 are here
     while (joined < s.where.world) {
         if (s.store->check({message("beat/", joined)})) {
@@ -59,7 +84,7 @@ inline void context::join(state& s) {
             continue;
         }
         if (s.store->check({"alarm"})) throw peer_error(verdict::parse(s.store->get_to_str("alarm")));
-        if (std::chrono::steady_clock::now() >= end) {
+        if (time.now() >= end) {
             std::string names;
             int missing = 0, first = -1;
             for (int r = joined; r < s.where.world; ++r) {
@@ -179,6 +204,7 @@ inline void context::on_terminate() {
 }
 
 inline context init(int& argc, char**& argv, options o) {
+    keep_streams();
     auto flags = detail::take_flags(argc, argv, o);
     auto l = read_launch(process_environment(), flags.nproc);
     if (l.spawn > 0) context::be_parent(l.spawn, std::move(flags.for_ranks), o);
@@ -189,14 +215,17 @@ inline context init(int& argc, char**& argv, options o) {
     context::state::active() = s.get();
     std::set_terminate(&context::on_terminate);
     if (!s->alone()) {
-        s->store = c10::make_intrusive<c10d::PrefixStore>(s->where.run_id, open_store(s->where, o.init_timeout));
+        auto const all = open_store(s->where, o.init_timeout);
+        context::same_job(*s, all);
+        s->store = c10::make_intrusive<c10d::PrefixStore>(s->where.run_id, all);
         context::join(*s);
         context::start_watch(*s);
         if (s->where.rank == 0 && !o.quiet)
-            std::fprintf(stderr, "penstock: %d ranks (%s), store at %s:%d, %d thread%s per rank%s\n", s->where.world, s->where.source.c_str(), s->where.host.c_str(), s->where.port,
-                         s->threads, s->threads == 1 ? "" : "s", std::getenv("OMP_NUM_THREADS") ? " (OMP_NUM_THREADS)" : "");
+            std::fprintf(stderr, "penstock: %d ranks (%s%s%s), store at %s:%d, %d thread%s per rank%s\n", s->where.world, s->where.source.c_str(),
+                         s->where.job.empty() ? ", no job id" : ", job ", s->where.job.c_str(), s->where.host.c_str(), s->where.port, s->threads, s->threads == 1 ? "" : "s", std::getenv("OMP_NUM_THREADS") ? " (OMP_NUM_THREADS)" : "");
         try {
-            s->group = gloo_group(s->store, s->where, o.init_timeout, o.step_timeout);
+            // Operations have no time-out of their own: Gloo's clock goes on while the process is stopped. The watch and finish() end what does not end.
+            s->group = gloo_group(s->store, s->where, o.init_timeout, std::chrono::hours(24 * 365));
         } catch (std::exception const& e) {
             if (!is_peer_failure(e)) throw;
             throw peer_error(s->watching->explain(message("connecting the ranks: ", detail::plain_what(e)), is_timeout(e.what())));

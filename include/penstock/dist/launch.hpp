@@ -35,6 +35,7 @@ struct launch {
     int port = 0;              ///< the store's port
     std::string source{};      ///< "torchrun", "Open MPI", "MPICH", "SLURM", "--nproc" or "none"
     bool agent_store = false;  ///< the launcher serves the store already: every rank, rank 0 too, is a client
+    std::string job{};         ///< what all ranks of this job were told and no other job is; empty where the launcher tells no such thing
     std::string run_id{};      ///< prefix of all keys: a restarted job may meet the store of its first life
     int spawn = 0;             ///< > 0: this process is the parent that starts so many ranks (dist/spawn.hpp)
 };
@@ -151,6 +152,15 @@ struct launch_reader {
         return check(l);
     }
 
+    /// torchrun: --rdzv-id ("none" is its default, for every job); Open MPI and PMIx: the namespace; SLURM: job and step. Ranks that are started by hand, and
+    /// MPICH without PMIx, are told nothing: PENSTOCK_JOB_ID says it for them, and overrides the others.
+    std::string job(std::string const& source) const {
+        if (has("PENSTOCK_JOB_ID")) return text("PENSTOCK_JOB_ID");
+        if (source == "SLURM") return has("SLURM_JOB_ID") ? message(text("SLURM_JOB_ID"), '.', text("SLURM_STEP_ID")) : std::string();
+        if (source == "torchrun" || source == "--nproc") return text("TORCHELASTIC_RUN_ID") == "none" ? std::string() : text("TORCHELASTIC_RUN_ID");
+        return text("PMIX_NAMESPACE", text("OMPI_MCA_ess_base_jobid"));
+    }
+
     launch find() const {
         bool const slurm_step = has("SLURM_STEP_ID") && first_of({"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}).value_or(1) > 1;
         if (has("RANK")) return torchrun();
@@ -178,7 +188,8 @@ inline launch read_launch(environment const& get, int nproc = 0) {
                                    "\n  HINT: leave --nproc out, or start the program without ", l.source));
     if (nproc > 1) l.spawn = nproc;
     if (nproc > 1 || (l.source == "torchrun" && in.has("PENSTOCK_PARENT"))) l.source = "--nproc";  // parent, or child of dist/spawn.hpp
-    l.run_id = in.text("TORCHELASTIC_RUN_ID", "run") + "/" + in.text("TORCHELASTIC_RESTART_COUNT", "0");
+    l.job = in.job(l.source);
+    l.run_id = (l.job.empty() ? "run" : l.job) + "/" + in.text("TORCHELASTIC_RESTART_COUNT", "0");
     return l;
 }
 

@@ -17,6 +17,7 @@
 
 namespace penstock::dist {
 
+// A run that finished ends with 0; one that a signal stopped, its work saved, with 128 + signal: 143 for SIGTERM, 130 for SIGINT, 129 for SIGHUP.
 inline constexpr int exit_own = 1;   ///< this rank failed
 inline constexpr int exit_peer = 3;  ///< another rank failed
 

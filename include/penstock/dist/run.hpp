@@ -12,13 +12,13 @@ namespace penstock::dist {
 /// and written to torchrun's error file. In a job of several processes the failing process then ends here, without destructors: those of
 /// a broken process group would wait for ranks that never answer.
 ///
-///     return dist::run(ctx, [&] { train(ctx); });    // 0; 1: this rank failed; 3: another one did
+///     return dist::run(ctx, [&] { train(ctx); });    // 0; 1: this rank failed; 3: another one did; 128 + n: signal n stopped fit
 template <class F>
 int run(context& ctx, F&& f) {
     try {
         std::forward<F>(f)();
         ctx.close();
-        return 0;
+        return ctx.exit_code();
     } catch (...) {
         int const code = ctx.report(std::current_exception());
         if (ctx.world_size() > 1 && ctx.in_own_process()) leave_now(code);

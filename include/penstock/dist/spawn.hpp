@@ -38,8 +38,8 @@ struct spawn_options {
 
 /// How the ranks ended: the first failure decides.
 struct spawn_outcome {
-    int code = 0;       ///< 0, or exit code of the first failed rank, 128+n if signal n killed it
-    int rank = -1;      ///< that rank
+    int code = 0;       ///< 0, or exit code of the first failed rank, 128+n if signal n killed it; also 128+n when no rank failed and signal n stopped the run
+    int rank = -1;      ///< the rank that failed; -1: none did
     std::string how{};  ///< "was killed by signal 9 (SIGKILL)", "ended with exit code 1"
 };
 
@@ -167,6 +167,10 @@ private:
             c.running = false;
             int const code = WIFEXITED(status) ? WEXITSTATUS(status) : 0, signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
             if ((code == 0 && signal == 0) || out.rank >= 0) continue;
+            if (code == 128 + SIGTERM || code == 128 + SIGINT || code == 128 + SIGHUP) {  // it was asked to stop, and did so in good order
+                out.code = code;
+                continue;
+            }
             out = {signal ? 128 + signal : code, static_cast<int>(i), how_it_died(code, signal)};
             if (o.on_death) o.on_death(out.rank, out.how);
         }

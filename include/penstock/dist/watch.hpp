@@ -3,6 +3,7 @@
 
 #include <penstock/dist/beats.hpp>          // defines: beat, verdict, peer_error, peer_table
 #include <penstock/dist/process_group.hpp>  // defines: store_ptr, plain_what
+#include <penstock/dist/stall_clock.hpp>    // defines: stall_clock
 
 #include <algorithm>
 #include <atomic>
@@ -32,7 +33,8 @@ struct watch_options {
 /// Two threads per rank, both asleep nearly always. The *pulse* is the only one that talks to the store: a call into a store whose server
 /// is stopped never returns, so neither the loop nor the judge may make one. The *judge* reads what the pulse saw and ends the process
 /// when the run is lost and the loop does not come out by itself, for instance from inside a collective operation.
-/// The loop's thread sets atomics, and takes the lock only once something has failed.
+/// The loop's thread sets atomics and asks the clock, and takes the lock only once something has failed. A pause of this process (Ctrl-Z, a closed
+/// lid) is nobody's fault: all is measured with a stall_clock.
 class watch {
     using clock = std::chrono::steady_clock;
 
@@ -51,8 +53,10 @@ public:
     void phase(char const* text, bool collective = false) noexcept {
         s_->collective.store(collective, std::memory_order_relaxed);
         s_->phase.store(text, std::memory_order_relaxed);
-        s_->since.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+        s_->since.store(s_->time.now().time_since_epoch().count(), std::memory_order_relaxed);
     }
+    /// Time that does not pass while this process stands still: what a wait for other ranks is measured with.
+    clock::time_point now() { return s_->time.now(); }
     char const* phase() const noexcept { return s_->phase.load(std::memory_order_relaxed); }
     bool collective() const noexcept { return s_->collective.load(std::memory_order_relaxed); }
     void step(std::uint64_t n) noexcept { s_->step.store(n, std::memory_order_relaxed); }
@@ -117,12 +121,13 @@ public:
 private:
     struct shared {
         shared(store_ptr st, int r, int w, watch_options opt) : store(std::move(st)), rank(r), world(w), o(std::move(opt)), peers(r, w) {
-            since.store(clock::now().time_since_epoch().count());
+            since.store(time.now().time_since_epoch().count());
         }
 
         store_ptr store;  // the pulse's own connection
         int const rank, world;
         watch_options const o;
+        mutable stall_clock time{};
 
         std::atomic<char const*> phase{"starts"};
         std::atomic<bool> collective{false}, is_lost{false};
@@ -136,7 +141,7 @@ private:
         bool published = false;  // the alarm is in the store (ours or another rank's)
         bool stopping = false, io_ended = false;
         std::string io_error;
-        clock::time_point io_ok = clock::now(), lost_at{};
+        clock::time_point io_ok = time.now(), lost_at{};
         clock::duration extra{};
         std::uint64_t rounds = 0;  // complete reads of the beats
         int heard = 0;             // ranks that have read the alarm
@@ -144,13 +149,13 @@ private:
         void lose(verdict v) {  // under the lock
             if (alarm) return;
             alarm = std::move(v);
-            lost_at = clock::now();
+            lost_at = time.now();
             is_lost.store(true, std::memory_order_release);
             cv.notify_all();
         }
 
         verdict judge_by_beats(std::string const& symptom) const {  // under the lock
-            auto const now = clock::now();
+            auto const now = time.now();
             if (!io_error.empty()) return store_gone();
             if (auto v = peers.silent(3 * o.period)) return *v;
             if (auto v = peers.late(ops.load(), now)) {
@@ -163,7 +168,7 @@ private:
         }
 
         verdict store_gone() const {  // under the lock
-            auto const cause = io_error.empty() ? message("no answer for ", peer_table::seconds(clock::now() - io_ok)) : io_error;
+            auto const cause = io_error.empty() ? message("no answer for ", peer_table::seconds(time.now() - io_ok)) : io_error;
             if (o.store_rank < 0) return {-1, message(o.store, " is gone, so the launcher that served it is: ", cause)};
             return {o.store_rank, message("rank ", o.store_rank, " does not answer: it served ", o.store, ", which is gone: ", cause)};
         }
@@ -171,9 +176,21 @@ private:
         beat now_beat(std::uint64_t seq) const {
             beat b{.seq = seq, .step = step.load(), .ops = ops.load(), .collective = collective.load()};
             b.phase = phase.load();
-            auto const in = clock::now().time_since_epoch() - clock::duration(since.load());
-            b.in_phase_ms = std::chrono::duration_cast<milliseconds>(in).count();
+            b.in_phase_ms = std::chrono::duration_cast<milliseconds>(in_phase(time.now())).count();
             return b;
+        }
+        clock::duration in_phase(clock::time_point now) const { return now.time_since_epoch() - clock::duration(since.load()); }
+
+        /// This rank waits inside a collective operation that nobody can wake it from (of a backward, say), and another one has not come for as long.
+        /// Where all ranks are in theirs, a slow backward is the likelier reason: that is given ten times the limit.
+        std::optional<verdict> stuck(clock::time_point now) const {  // under the lock
+            if (!collective.load() || in_phase(now) < o.limit || peers.silent(3 * o.period)) return std::nullopt;  // silence has a limit of its own
+            if (auto v = peers.late(ops.load(), now, o.limit)) {
+                v->sentence += "\n  HINT: if that is normal work, raise --step-timeout";
+                return v;
+            }
+            if (in_phase(now) < 10 * o.limit) return std::nullopt;
+            return judge_by_beats(message("no end within ", peer_table::seconds(10 * o.limit)));
         }
 
         void pulse() noexcept {
@@ -202,7 +219,7 @@ private:
                     auto const ears = told && o.store_rank == rank ? static_cast<int>(store->add("heard", 0)) - 1 : 0;
                     auto const read = last ? std::vector<beat>{} : read_beats(next);
                     lock.lock();
-                    auto const now = io_ok = clock::now();
+                    auto const now = io_ok = time.now();
                     heard = ears;
                     for (std::size_t i = 0; i < read.size(); ++i) peers.update((next + static_cast<int>(i)) % world, read[i], now);
                     next = (next + static_cast<int>(read.size())) % world;
@@ -238,18 +255,16 @@ private:
         }
 
         void judge() noexcept {
-            auto woke = clock::now();
             std::unique_lock lock(mutex);
             while (!stopping) {
                 cv.wait_for(lock, milliseconds(100), [&] { return stopping; });
-                auto const now = clock::now();
-                if (now - woke > std::chrono::seconds(2)) io_ok = now;  // this process itself was stopped: the store is not to blame
-                woke = now;
+                auto const now = time.now();
                 if (stopping) return;
                 if (!alarm) {
                     if (io_ended || now - io_ok > (std::min)(o.limit, milliseconds(30'000))) lose(store_gone());
                     else if (auto v = peers.silent(o.limit)) lose(std::move(*v));
-                    continue;  // a late peer is the loop's to notice: its waits, and Gloo's operations, end by themselves
+                    else if (auto s = stuck(now)) lose(std::move(*s));  // after the loop's own waits, which end by themselves at the limit, have had their time
+                    continue;
                 }
                 if (now - lost_at < o.grace + extra) continue;
                 auto const v = *alarm;

@@ -11,6 +11,7 @@
 #include <penstock/train/named.hpp>         // defines: named_tensors, distinct, state_of
 #include <penstock/train/optimizer.hpp>     // defines: optimizer
 #include <penstock/train/precision.hpp>     // defines: forward_scope, precision
+#include <penstock/train/rng.hpp>           // defines: part_generators
 
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
@@ -82,13 +83,15 @@ struct training_set {
 ///
 /// The gradient is that of the one batch which holds the samples of all ranks and micro-batches: loss sums are divided by the window's
 /// global weight N. LibTorch's Reducer divides by the world size, so every loss is scaled by world / N before its backward.
-/// Built on all ranks together: it broadcasts parameters and buffers from rank 0 and fixes the bucket layout.
+/// Built on all ranks together: it broadcasts parameters and buffers from rank 0, fixes the bucket layout, and parts the ranks' random generators,
+/// so that dropout masks differ between ranks while weights agree.
 template <class Model, optimizer Optimizer>
 class engine {
 public:
     engine(dist::context& ctx, Model& model, Optimizer& opt, engine_options o = {})
         : ctx_(&ctx), model_(&model), optimizer_(&opt), options_(o), set_(as_module(model), opt.parameters()), parallel_(ctx, as_module(model), o.parallel) {
         if (ctx.world_size() > 1) watch_.emplace(parallel_.params());
+        if (ctx.in_own_process()) part_generators(ctx.rank());
     }
 
     /// Trainable parameters that the optimizer does not hold: they keep their values.

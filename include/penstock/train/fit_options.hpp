@@ -42,7 +42,7 @@ struct fit_options {
     train::nonfinite nonfinite = train::nonfinite::stop;
 
     std::string checkpoint = {};       ///< folder of the checkpoints; empty saves nothing
-    std::uint64_t save_every = 0;      ///< optimizer steps between checkpoints; 0 saves at epoch edges and on SIGTERM only
+    std::uint64_t save_every = 0;      ///< optimizer steps between checkpoints; 0 saves at epoch edges and when a signal stops the run only
     std::size_t keep = 3;              ///< newest checkpoints to keep
     train::resume resume = train::resume::never;
 
@@ -74,6 +74,7 @@ struct fit_report {
     std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
     bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
     std::uint64_t left_out = 0;         ///< samples that on_error left out, over all ranks, in this run
+    int signal = 0;                     ///< the one that ended it, else 0; dist::run then returns 128 + signal, which a main of its own should do too
     double loss = 0;                    ///< mean over the last log interval, a short one at the end of an epoch included; NaN if there was none
     std::vector<metric_values> history{};  ///< metrics by epoch, of this run
     std::vector<std::string> warnings{};   ///< sentences that rank 0 has said, also with .quiet: what the run went on without

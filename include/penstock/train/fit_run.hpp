@@ -73,6 +73,7 @@ public:
             run_epoch(step);
             if (!report_.stopped) end_epoch();
         }
+        if (report_.signal != 0) ctx_.stopped_by(report_.signal);
         report_.epochs = at_.epoch;
         report_.steps = at_.step;
         report_.skipped = at_.step - at_.applied;
@@ -157,6 +158,7 @@ private:
             bool const edge = all.has_data == 0;
             bool const limit = !edge && o_.max_steps != 0 && at_.step >= o_.max_steps;  // the same on all ranks: no need to ask
             report_.stopped = all.want_stop != 0 || limit;
+            if (all.want_stop != 0) report_.signal = agreed_signal();
             if (all.want_save != 0 || report_.stopped) save();
             if (report_.stopped) return;
             feedback_.adopt(data_, heard(all), at_.feedback);
@@ -191,6 +193,12 @@ private:
                                   .want_save = signal == SIGUSR1,
                                   .control = {facts_of(data_).counted && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
                                               std::bit_cast<std::int64_t>(proposed.bits), 0}});
+    }
+    /// Not every rank need have got it.
+    int agreed_signal() {
+        auto number = at::full({1}, signals_ ? signals_->received() : 0, at::kLong);
+        ctx_.all_reduce(number, c10d::ReduceOp::MAX);
+        return static_cast<int>(number.item<std::int64_t>());
     }
     dist::packet_sum agree(dist::packet_handle& sent) {
         auto timed = times_.time(phase::comm);

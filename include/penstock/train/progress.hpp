@@ -4,14 +4,20 @@
 #include <penstock/train/hold_signal.hpp>    // defines: detail::hold_signal
 #include <penstock/train/progress_text.hpp>  // defines: progress_view, bar_line, plain_line
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -28,10 +34,10 @@ struct progress_options {
 /// Shows where a run is. Each drawing is one write, so nothing flickers; the destructor clears the bar, so an error starts on a clean line.
 ///
 /// Order    that of the calls
-/// Buffers  one line
+/// Buffers  one line; up to 64 KiB of lines while the reader pauses, then lines are left out and counted
 /// Resume   no state
 /// Threads  none
-/// Errors   none: a terminal that went away turns it off, the run goes on
+/// Errors   none: a terminal or pipe that went away, or a full disk, turns it off and is told once on stderr; the run goes on
 ///
 ///     progress bar;
 ///     bar.update({.epoch = 2, .epochs = 10, .step = 120, .steps = 468, .loss = 0.43});
@@ -43,7 +49,10 @@ public:
         bar_ = o.terminal.value_or(::isatty(o.fd) == 1 && term != nullptr && std::string_view(term) != "dumb");
     }
     progress(progress const&) = delete;
-    ~progress() { clear(); }
+    ~progress() {
+        clear();
+        write_held(1000);
+    }
 
     /// Draws when it is time; `now` is any clock in seconds.
     void update(progress_view const& v, double now = seconds()) {
@@ -71,8 +80,8 @@ public:
 
 private:
     void draw() {
-        if (!bar_) return put(plain_line(view_) + "\n");
-        put("\r" + bar_line(view_, width()) + "\x1b[K");  // clears what a longer line left behind
+        if (!bar_) return put(plain_line(view_) + "\n", false);
+        put("\r" + bar_line(view_, width()) + "\x1b[K", false);  // clears what a longer line left behind
         shown_ = true;
     }
     void clear() {
@@ -84,20 +93,44 @@ private:
         winsize size{};
         return ::ioctl(options_.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
     }
-    void put(std::string_view text) {
+    /// Once, to those who read the other stream.
+    void tell(int code) {
+        broken_ = true;
         detail::hold_signal quiet(SIGPIPE);
-        while (!text.empty() && !broken_) {
-            auto const done = ::write(options_.fd, text.data(), text.size());
+        std::fprintf(stderr, "penstock: progress is no longer shown: %s; the run goes on\n", std::strerror(code));
+    }
+    /// A reader that pauses (`| less`, Ctrl-S) must not hold up the training: lines wait for it, drawings are left out.
+    void put(std::string_view text, bool is_line = true) {
+        write_held();
+        if (broken_ || (!is_line && !held_.empty())) return;
+        if (held_.size() + text.size() > most_held) {
+            ++left_out_;
+            return;
+        }
+        held_ += text;
+        write_held();
+    }
+    void write_held(int patience_ms = 0) {
+        detail::hold_signal quiet(SIGPIPE);
+        while (!held_.empty() && !broken_) {
+            pollfd out{options_.fd, POLLOUT, 0};
+            auto const ready = ::poll(&out, 1, patience_ms);
+            if (ready == 0) return;
+            auto const done = ready < 0 ? -1 : ::write(options_.fd, held_.data(), (std::min)(held_.size(), std::size_t{PIPE_BUF}));  // so much does not block now
             if (done < 0 && errno == EINTR) continue;
-            if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;  // a terminal that is held: skip this drawing
-            if (done <= 0) broken_ = true;
-            else text.remove_prefix(static_cast<std::size_t>(done));
+            if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+            if (done <= 0) tell(done < 0 ? errno : EIO);
+            else held_.erase(0, static_cast<std::size_t>(done));
+            if (held_.empty() && left_out_ != 0) held_ = "(" + std::to_string(std::exchange(left_out_, 0)) + " lines were left out while nobody read)\n";
         }
     }
 
+    static constexpr std::size_t most_held = 64 * 1024;
     progress_options options_;
     progress_view view_{};
     std::optional<double> drawn_{};
+    std::string held_{};          // not written yet
+    std::size_t left_out_ = 0;
     bool bar_ = false, shown_ = false, broken_ = false;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <penstock/core/errors.hpp>  // defines: state_error, message
+#include <penstock/core/random.hpp>  // defines: mix64
 #include <penstock/train/named.hpp>  // defines: named_tensors
 
 #include <ATen/ATen.h>
@@ -29,12 +30,23 @@ inline std::vector<std::pair<std::string, at::Generator>> generators() {
 
 }  // namespace detail
 
-/// Seeds the generator of the host and of every CUDA device, for the initialisation of a model and for dropout.
-/// Ranks that are threads of one process share them: broadcast the parameters after seeding.
+/// Seeds the generator of the host and of every CUDA device: call it with one seed on all ranks before the model is made. Models are alike then, and
+/// engine (so fit too) parts the generators of the ranks afterwards: every rank draws dropout masks of its own. Ranks that are threads of one process
+/// share one generator, which nothing parts.
 inline void seed_generators(std::uint64_t seed) {
     for (auto& [name, g] : detail::generators()) {
         std::scoped_lock lock(g.mutex());  // a generator may be in use by another thread
         g.set_current_seed(seed);
+    }
+}
+
+/// Gives every rank numbers of its own from here on, whatever it was seeded with: LibTorch's generators start with one constant on every rank.
+/// Rank 0 goes on with the numbers that it had, so that a world of 1 draws what it draws without us.
+inline void part_generators(int rank) {
+    if (rank == 0) return;
+    for (auto& [name, g] : detail::generators()) {
+        std::scoped_lock lock(g.mutex());
+        g.set_current_seed(mix64(mix64(g.current_seed()) + static_cast<std::uint64_t>(rank)));
     }
 }
 

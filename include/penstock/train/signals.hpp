@@ -1,4 +1,4 @@
-// Implements: stop_signals, which turns SIGTERM, SIGINT and SIGUSR1 into a number that a loop reads between two steps.
+// Implements: stop_signals, which turns SIGTERM, SIGINT, SIGHUP and SIGUSR1 into a number that a loop reads between two steps.
 #pragma once
 
 #include <penstock/core/errors.hpp>  // defines: config_error, message
@@ -15,7 +15,8 @@
 
 namespace penstock::train {
 
-/// While alive, the process finishes its step when it is asked to stop; the former handlers come back afterwards.
+/// While alive, the process finishes its step when it is asked to stop; the former handlers come back afterwards. What the process ignores stays
+/// ignored: SIGHUP under nohup, SIGINT in the background of a script.
 ///
 /// Order    the last signal counts, but SIGUSR1 never displaces another one; a second SIGINT, half a second or more after the first, ends the process
 ///          at once, as without a handler (one key press may arrive twice: from the terminal and from a launcher)
@@ -37,7 +38,10 @@ public:
         action.sa_handler = &on_signal;
         action.sa_flags = SA_RESTART;  // reads of the pipeline and collectives go on: the step is finished first
         sigemptyset(&action.sa_mask);
-        for (std::size_t i = 0; i < caught.size(); ++i) ::sigaction(caught[i], &action, &before_[i]);
+        for (std::size_t i = 0; i < caught.size(); ++i) {
+            ::sigaction(caught[i], nullptr, &before_[i]);
+            if ((before_[i].sa_flags & SA_SIGINFO) != 0 || before_[i].sa_handler != SIG_IGN) ::sigaction(caught[i], &action, nullptr);
+        }
     }
     stop_signals(stop_signals const&) = delete;
     ~stop_signals() {
@@ -52,7 +56,7 @@ public:
     void clear(int seen) { last().compare_exchange_strong(seen, 0); }
 
 private:
-    static constexpr std::array caught{SIGTERM, SIGINT, SIGUSR1};
+    static constexpr std::array caught{SIGTERM, SIGINT, SIGHUP, SIGUSR1};
     static_assert(std::atomic<int>::is_always_lock_free && std::atomic<long long>::is_always_lock_free, "a handler may touch nothing else");
 
     static std::atomic<int>& last() {

@@ -41,6 +41,7 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/safetensors.hpp
     train/save_checkpoint.hpp
     train/schedule.hpp
+    train/settings.hpp
     train/signals.hpp
     train/summary.hpp
     train/validate.hpp

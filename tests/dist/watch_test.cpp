@@ -143,6 +143,30 @@ TEST_CASE("watch: without any word, silence explains; without silence, lateness"
     }
 }
 
+TEST_CASE("watch: a rank inside a collective operation that another one does not come to is ended, and that one named", "[unit][dist]") {
+    fatal f;
+    auto const s = store_of_two();
+    std::atomic<bool> stop{false}, collective{true};
+    std::thread peer([&] {
+        auto const begun = std::chrono::steady_clock::now();
+        for (std::uint64_t n = 2; !stop; ++n) {
+            auto const in_phase = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun).count();
+            dist::store_ptr(s)->set("beat/1", dist::beat{.seq = n, .step = 5, .collective = collective, .in_phase_ms = in_phase, .phase = "computes"}.text());
+            std::this_thread::sleep_for(20ms);
+        }
+    });
+    {
+        dist::watch w(s, 0, 2, f.options(500ms));
+        w.phase("computes gradients", true);
+        std::this_thread::sleep_for(1500ms);
+        CHECK_FALSE(w.lost());  // both are in a slow backward
+        collective = false;
+        CHECK(f.wait().find("rank 1 is late: alive, but at step 5 it computes for ") == 0);
+    }
+    stop = true;
+    peer.join();
+}
+
 TEST_CASE("watch: a store that breaks, or never answers again, is a sentence", "[unit][dist]") {
     fatal f;
     auto const s = store_of_two();

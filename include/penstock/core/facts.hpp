@@ -20,8 +20,8 @@ struct chain_facts {
     bool same_every_epoch = true;   ///< world_max is the same in every epoch
     bool goes_on = false;           ///< reset(e + 1) goes on where the consumer left off in e: whoever reads ahead must place it there before
     bool identified = false;        ///< items that know which sample they are flow here or flowed before: such a stream is one rank's part of a whole
-    std::optional<world> split{};   ///< the ranks it is divided among; empty: every rank has all of it
-    bool partly_whole = false;      ///< of several sources some are divided and some are not
+    std::optional<world> split{};   ///< the ranks that a source of it is divided among
+    bool whole = false;             ///< every rank has all of a source of it; where neither is stated, a source of the user's own keeps its parts to itself
 
     /// Each number n of items by f(n), as a stage does that makes f(n) items of n; f must not fall where n rises.
     template <class F>
@@ -51,7 +51,7 @@ struct chain_facts {
         same_every_epoch = same_every_epoch && other.same_every_epoch;
         goes_on = goes_on || other.goes_on;
         identified = identified || other.identified;
-        partly_whole = partly_whole || other.partly_whole || split.has_value() != other.split.has_value();
+        whole = whole || other.whole;
         if (!split) split = other.split;
         return std::move(*this);
     }
@@ -60,11 +60,12 @@ struct chain_facts {
 };
 
 /// For a source that yields `n` items on every rank in every epoch, all of them.
-inline chain_facts whole_of(std::uint64_t n) { return {.world_max = n, .world_min = n, .counted = true}; }
+inline chain_facts whole_of(std::uint64_t n) { return {.world_max = n, .world_min = n, .counted = true, .whole = true}; }
 /// For a source that deals out `all` items as evenly as they go, the first ranks getting one more.
 inline chain_facts share_of(std::uint64_t all, world w) {
     chain_facts said{.world_max = all / w.size + (all % w.size != 0), .world_min = all / w.size, .counted = true};
     if (w.size != 1) said.split = w;
+    said.whole = !said.split;
     return said;
 }
 

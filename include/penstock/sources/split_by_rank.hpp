@@ -65,6 +65,7 @@ public:
         said.world_min = said.world_min ? std::optional(*said.world_min / world_.size) : std::nullopt;
         if (said.world_max) said.world_max = numbers.world_max;
         said.split = numbers.split;
+        said.whole = numbers.whole;
         return said;
     }
     /// What was dropped behind the last item goes to the rank whose turn it would be.

@@ -69,7 +69,9 @@ public:
         return least;
     }
     chain_facts facts() const {
-        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); });
+        auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); });
+        said.whole = said.whole && !said.split;  // the items of a divided source are this rank's, whatever numbers them
+        return said;
     }
     void save(state_writer& w) const
         requires all_of::resumes

@@ -3,6 +3,7 @@
 
 #include <penstock/core/control.hpp>  // defines: control
 #include <penstock/core/errors.hpp>   // defines: state_error, message
+#include <penstock/train/settings.hpp>  // defines: settings
 
 #include <algorithm>
 #include <charconv>
@@ -87,6 +88,7 @@ public:
         return value ? std::optional(control<T>::pack(*value)) : std::nullopt;
     }
     std::string const& name() const { return control_.name(); }
+    train::settings settings() const { return {{"kind", "feedback"}, {"control", name()}}; }
     std::uint64_t bits() const { return *control_.bits(); }
     /// Before an epoch begins.
     void begin_with(std::uint64_t bits) { *control_.bits() = bits; }

@@ -1,22 +1,47 @@
-// Implements: agree_on_run, the check that all ranks were given the same options and the same data.
+// Implements: what the ranks of a run of fit must be given alike: options, schedule, model, optimizer, parts, data, weights.
 #pragma once
 
 #include <penstock/core/errors.hpp>        // defines: config_error, message
-#include <penstock/core/random.hpp>        // defines: child_key
+#include <penstock/core/facts.hpp>         // defines: chain_facts
+#include <penstock/core/source.hpp>        // defines: resumable
 #include <penstock/core/state.hpp>         // defines: state
-#include <penstock/dist/context.hpp>       // defines: dist::context
-#include <penstock/train/fit_options.hpp>  // defines: fit_options
+#include <penstock/core/world.hpp>         // defines: world
+#include <penstock/dist/agreement.hpp>     // defines: dist::claims
+#include <penstock/train/checksum.hpp>     // defines: crc32c
+#include <penstock/train/fit_options.hpp>  // defines: fit_options, schedule
 #include <penstock/train/precision.hpp>    // defines: precision, name_of
+#include <penstock/train/settings.hpp>     // defines: exact_text
 
 #include <ATen/ATen.h>
+#include <c10/util/Type.h>
+#include <torch/nn/module.h>
 
 #include <algorithm>
-#include <bit>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <typeinfo>
 
 namespace penstock::train {
+
+/// Where a pipeline stands, if it can tell: an erased one says so only when it is asked.
+template <class Data>
+std::optional<state> told_state(Data const& data) {
+    if constexpr (resumable<Data>) try {
+            return data.save();
+        } catch (config_error const&) {}
+    return std::nullopt;
+}
+
+/// Names of the stages of a saved state, the source first: what tells one chain from another.
+inline std::string chain_of(state const& s) {
+    std::string names;
+    for (auto const& r : s.records) names += (names.empty() ? "" : " | ") + r.stage;
+    return names;
+}
 
 /// The data behind a state of a pipeline, as text: of each planned source the numbers that tell one data set, and one order of it, from another.
 inline std::string data_identity(state const& s) {
@@ -40,29 +65,102 @@ inline std::string counted_identity(state const& s) {
     return text;
 }
 
-/// What must be equal on all ranks, as text: the options that decide when collectives happen and what a step does, and the data.
-/// `data` is a state of the pipeline.
-inline std::string run_identity(fit_options const& o, precision p, std::optional<state> const& data, std::optional<std::uint64_t> batches) {
-    auto text = message("epochs ", o.epochs, ", seed ", o.seed, ", accumulate ", o.accumulate, ", ", name_of(p), ", clip_norm ", o.clip_norm, ", nonfinite ",
-                        o.nonfinite == nonfinite::skip ? "skip" : "stop", ", checkpoint '", o.checkpoint, "', save_every ", o.save_every, ", resume ",
-                        static_cast<int>(o.resume), ", log_every ", o.log_every, ", max_steps ", o.max_steps, ", bucket_bytes ", o.bucket_bytes, ", find_unused ", o.find_unused);
-    if (batches) text += message(", ", *batches, " batches per epoch");
-    if (data) {
-        for (auto const& r : data->records) text += ", " + r.stage;
-        text += "; " + data_identity(*data);
-    }
-    return text;
+/// Chain and data behind a pipeline, where it can tell.
+template <class Data>
+dist::claims data_claims(Data const& data) {
+    auto const where = told_state(data);
+    if (!where) return {};
+    return {{"chain", chain_of(*where)}, {"data", data_identity(*where)}};
 }
 
-/// A collective. Errors: config_error on all ranks when the texts differ; each rank's names its own.
-inline void agree_on_run(dist::context& ctx, std::string const& identity) {
-    auto const mine = std::bit_cast<std::int64_t>(child_key(0, identity));
-    auto least = at::full({1}, mine, at::kLong), most = least.clone();
-    ctx.all_reduce(least, c10d::ReduceOp::MIN);
-    ctx.all_reduce(most, c10d::ReduceOp::MAX);
-    if (least.item<std::int64_t>() == most.item<std::int64_t>()) return;
-    throw config_error(message("fit: the ranks were given different options or data; rank ", ctx.rank(), " has: ", identity,
-                               "\n  HINT: compare this line with those of the other ranks; start all with the same arguments, and look for a shard that differs on one machine"));
+/// The options that decide when collectives happen and what a step does. `.csv` and `.quiet` are a rank's own: only rank 0 writes and prints.
+inline dist::claims option_claims(fit_options const& o, precision p) {
+    return {{".epochs", std::to_string(o.epochs)},
+            {".seed", std::to_string(o.seed)},
+            {".accumulate", std::to_string(o.accumulate)},
+            {".precision", std::string(name_of(p))},
+            {".clip_norm", exact_text(o.clip_norm)},
+            {".nonfinite", o.nonfinite == nonfinite::skip ? "skip" : "stop"},
+            {".checkpoint", o.checkpoint},
+            {".save_every", std::to_string(o.save_every)},
+            {".keep", std::to_string(o.keep)},
+            {".resume", message("resume::", std::array{"never", "if_possible", "required", "ledger"}[static_cast<std::size_t>(o.resume)])},
+            {".log_every", std::to_string(o.log_every)},
+            {".bucket_bytes", std::to_string(o.bucket_bytes)},
+            {".find_unused", o.find_unused ? "true" : "false"},
+            {".split", o.split == data_split::by_rank ? "data_split::by_rank" : "data_split::as_it_is"},
+            {".max_steps", std::to_string(o.max_steps)}};
+}
+
+/// The schedule at its first step and at points of a run of `steps` steps; 0: nobody knows how long the run is, and what lies behind it is not asked.
+inline dist::claims schedule_claims(schedule const& factor, std::uint64_t steps) {
+    dist::claims out;
+    auto const ask = [&](std::uint64_t t) { out.emplace_back(message(".schedule at step ", t), exact_text(factor(static_cast<double>(t)))); };
+    ask(0);
+    for (std::uint64_t decade = 1; decade < steps; decade *= 10)
+        for (auto t : {decade, 2 * decade, 5 * decade})
+            if (t < steps) ask(t);
+    for (std::uint64_t quarter = 1; steps >= 4 && quarter < 4; ++quarter) ask(steps / 4 * quarter);
+    if (steps > 1) ask(steps - 1);
+    return out;
+}
+
+/// Names, types and shapes: ranks broadcast, reduce and save them in this order.
+inline dist::claims model_claims(torch::nn::Module const& m) {
+    dist::claims out;
+    auto const add = [&out](char const* kind, auto const& list) {
+        for (auto const& kv : list)
+            out.emplace_back(message(kind, " '", kv.key(), '\''),
+                             kv.value().defined() ? message(kv.value().dtype().name(), ' ', kv.value().sizes(), kv.value().requires_grad() ? ", trained" : "") : "undefined");
+    };
+    add("parameter", m.named_parameters());
+    add("buffer", m.named_buffers());
+    return out;
+}
+
+/// Kind, numbers and state of an optimizer; one without `settings()` is known by its type.
+template <class O>
+dist::claims optimizer_claims(O const& opt) {
+    dist::claims out;
+    if constexpr (requires { opt.settings(); })
+        for (auto const& [name, value] : opt.settings()) out.emplace_back(message(name, " of the optimizer"), value);
+    else out.emplace_back("optimizer", c10::demangle(typeid(O).name()));
+    out.emplace_back("lr of the optimizer", exact_text(opt.lr()));
+    for (auto const& [name, t] : opt.state()) out.emplace_back(message("state '", name, "' of the optimizer"), message(t.dtype().name(), ' ', t.sizes()));
+    return out;
+}
+
+/// A part of fit, number `n` from 1; one without `settings()` is known by its type.
+template <class P>
+dist::claims part_claims(P const& part, int n) {
+    if constexpr (requires { part.settings(); }) {
+        dist::claims out;
+        for (auto const& [name, value] : part.settings()) out.emplace_back(message(name, " of part ", n), value);
+        return out;
+    } else return {{message("part ", n), c10::demangle(typeid(P).name())}};
+}
+
+/// What is wrong with how data is split for rank `w.rank` of `w.size`, "" for nothing; `what` is the data.
+inline std::string split_fault(std::string_view what, chain_facts const& said, world w) {
+    auto const refuse = [&](auto const&... rule) {
+        return message(what, " must be split for the ranks of this run, ", rule...,
+                       "\n  HINT: put split_by_rank(ctx.world()) behind the list of shards or the source; where that is meant, .split = data_split::as_it_is");
+    };
+    if (said.split && *said.split != w) return refuse("got a split for rank ", said.split->rank, " of ", said.split->size, " on rank ", w.rank, " of ", w.size);
+    if (w.size == 1 || !said.whole) return {};
+    if (said.split) return refuse("one of its sources is not: each of the ", w.size, " ranks would use all of it");
+    return refuse("got data that is not: each of the ", w.size, " ranks would use all of it");
+}
+
+/// A checksum of every parameter: what tells a rank whose weights drifted.
+inline dist::claims weight_claims(torch::nn::Module const& m) {
+    dist::claims out;
+    for (auto const& kv : m.named_parameters()) {
+        if (!kv.value().defined()) continue;
+        auto const host = kv.value().detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
+        out.emplace_back(message("weights '", kv.key(), '\''), message("checksum ", crc32c(host.const_data_ptr(), host.nbytes())));
+    }
+    return out;
 }
 
 }  // namespace penstock::train

@@ -48,13 +48,6 @@ inline peers peers_of(dist::context& ctx) {
             }};
 }
 
-/// Names of the stages of a saved state, the source first: what tells one chain from another.
-inline std::string chain_of(state const& s) {
-    std::string names;
-    for (auto const& r : s.records) names += (names.empty() ? "" : " | ") + r.stage;
-    return names;
-}
-
 /// Saves and restores all that a run of fit needs: weights (buffers averaged over the ranks), optimizer, counters; and of each rank its own
 /// buffers, generators, pipeline and running loss. All members are collectives.
 class fit_saver {

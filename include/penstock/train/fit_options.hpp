@@ -23,6 +23,12 @@ enum class nonfinite {
     skip,  ///< leave weights, buffers and optimizer as they were, step by step, equal on all ranks; such steps are counted
 };
 
+/// What fit and validate ask of data in a run of several ranks.
+enum class data_split {
+    by_rank,   ///< every source of it is split for the ranks of the run: split_by_rank(ctx.world())
+    as_it_is,  ///< nothing: the ranks hold parts of their own without split_by_rank, or each of them is meant to use all of it
+};
+
 /// Where a run starts. A checkpoint of another number of ranks is continued exactly once: what they had not used of the epoch is divided anew.
 enum class resume {
     never,         ///< from the beginning; a folder that holds checkpoints already is refused
@@ -51,6 +57,7 @@ struct fit_options {
     bool quiet = false;                ///< print nothing
     std::size_t bucket_bytes = 25u << 20;  ///< gradients are reduced in buckets of at most about this size
     bool find_unused = false;          ///< parts of the model may stay unused in a step: costs one walk over the graph per step
+    data_split split = data_split::by_rank;  ///< whether data that is not split for the ranks of this run is refused
     std::uint64_t max_steps = 0;       ///< stop (with a checkpoint) after so many optimizer steps; 0 is no limit
 };
 

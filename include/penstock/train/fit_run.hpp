@@ -4,10 +4,11 @@
 #include <penstock/core/epoch.hpp>             // defines: epoch
 #include <penstock/core/errors.hpp>            // defines: config_error, message
 #include <penstock/core/source.hpp>            // defines: resettable, resumable, facts_of
+#include <penstock/dist/agreement.hpp>         // defines: dist::agree, dist::claims
 #include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
 #include <penstock/train/engine.hpp>           // defines: engine, engine_options
 #include <penstock/train/feedback.hpp>         // defines: feedback_parts
-#include <penstock/train/fit_agreement.hpp>    // defines: agree_on_run, run_identity
+#include <penstock/train/fit_agreement.hpp>    // defines: option_claims, weight_claims, data_claims, split_fault, exact_text
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
 #include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
@@ -24,6 +25,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -59,9 +61,11 @@ public:
         auto const begun = progress::seconds();
         apply(precision_.precision);
         as_module(model_).train();
-        agree_on_run(ctx_, identity());
+        check_split();
+        agree(claims());
         bool const resumed = resumed_ = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
         engine_type step(ctx_, model_, optimizer_, engine_options_of());
+        agree_on_weights();
         saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
         if (auto const& idle = step.in_no_optimizer(); !idle.empty())
             log_.warn(message("no optimizer holds ", detail::training_set::listed(idle), ": ", idle.size() == 1 ? "it keeps its value" : "they keep their values", "; freeze what is not to be trained"));
@@ -100,19 +104,59 @@ private:
                              .first_bucket_bytes = static_cast<std::int64_t>((std::min)(o_.bucket_bytes, std::size_t{1} << 20)),
                              .find_unused = o_.find_unused}};
     }
-    std::string identity() const {
-        std::optional<state> where;
-        if constexpr (resumable<Data>) where = data_.save();
-        return run_identity(o_, precision_.precision, where, facts_of(data_).world_max);
+    /// All ranks refuse together: of a wrong split some may be right.
+    void check_split() {
+        ctx_.collective_phase("looks at how the data is split");
+        auto fault = o_.split == data_split::by_rank ? split_fault("fit: the data", facts_of(data_), ctx_.world()) : std::string();
+        each_part([&](auto const& part) {
+            if constexpr (requires { part.fault(ctx_.world()); })
+                if (fault.empty()) fault = part.fault(ctx_.world());
+        });
+        auto any = at::full({1}, fault.empty() ? 0 : 1, at::kLong);
+        ctx_.all_reduce(any, c10d::ReduceOp::MAX);
+        if (!fault.empty()) throw config_error(fault);
+        if (any.template item<std::int64_t>() != 0) throw config_error("fit: the data of another rank is not split for it\n  HINT: its own message says how; pass ctx.world() to split_by_rank on every rank");
+    }
+    /// What the ranks compare before the first step.
+    dist::claims claims() const {
+        auto all = option_claims(o_, precision_.precision);
+        auto const add = [&all](dist::claims more) { std::ranges::move(more, std::back_inserter(all)); };
+        std::uint64_t steps = o_.max_steps;
+        bool const shared = o_.split == data_split::by_rank;  // else every rank may have data of its own
+        if (auto const most = facts_of(data_).world_max; shared && most) {
+            all.emplace_back("number of batches per epoch", std::to_string(*most));
+            auto const whole = windows(*most) * o_.epochs;
+            steps = steps == 0 ? whole : (std::min)(steps, whole);
+        }
+        add(schedule_claims(o_.schedule, steps));
+        add(model_claims(as_module(model_)));
+        add(optimizer_claims(optimizer_));
+        int part = 0;
+        std::apply([&](auto const&... parts) { (add(part_claims(parts, ++part)), ...); }, parts_);
+        if (shared) add(data_claims(data_));
+        return all;
+    }
+    void agree(dist::claims mine) {
+        ctx_.collective_phase("compares what the ranks were given");
+        (void)dist::agree(ctx_, std::move(mine), "fit", "start all ranks with the same program and arguments, and look for a shard that differs on one machine");
+    }
+    void agree_on_weights() {
+        if (ctx_.world_size() == 1) return;
+        ctx_.collective_phase("compares the weights");
+        auto mine = weight_claims(as_module(model_));
+        auto const last = at_.applied == 0 ? 0 : at_.applied - 1;  // where nobody knows how long a run is, its schedule was asked for the first step only
+        mine.insert(mine.begin(), {message(".schedule at step ", last), exact_text(o_.schedule(static_cast<double>(last)))});
+        (void)dist::agree(ctx_, std::move(mine), message("fit, after step ", at_.step),
+                          "a rank's own code changed its weights (an on_step, a loss that writes into the model), or a machine computes wrongly; resume from the last checkpoint");
     }
     std::string chain() const {
-        if constexpr (resumable<Data>) return chain_of(data_.save());
-        else return {};
+        auto const where = told_state(data_);
+        return where ? chain_of(*where) : std::string();
     }
 
     std::string order() const {
-        if constexpr (resumable<Data>) return data_identity(data_.save());
-        else return {};
+        auto const where = told_state(data_);
+        return where ? data_identity(*where) : std::string();
     }
     /// Puts the pipeline where the run is.
     void place() {
@@ -171,8 +215,8 @@ private:
         }
     }
 
+    std::uint64_t windows(std::uint64_t batches) const { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); }
     std::uint64_t steps_per_epoch() const {
-        auto const windows = [this](std::uint64_t batches) { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); };
         if (auto const most = facts_of(data_).world_max) return windows(*most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
         return 0;
     }
@@ -286,6 +330,7 @@ private:
                 }
             });
         }
+        if (!saver_.on()) agree_on_weights();
         at_.parts_due = false;
         log_.validated(at_, by_part);
         at_.epoch_loss = at_.epoch_weight = 0;
@@ -316,6 +361,7 @@ private:
         if (!saver_.on()) return;
         auto timed = times_.time(phase::save);
         log_.check(at_, parameters_of(as_module(model_)));  // what a loss that is not finite has spoiled must not push out a good checkpoint
+        agree_on_weights();
         log_.sync();
         feedback_.keep_values(at_.feedback);
         saver_.save(at_, notes_);

@@ -5,6 +5,7 @@
 #include <penstock/train/clip.hpp>     // defines: detail::by_kind
 #include <penstock/train/named.hpp>    // defines: named_tensors, parameters_of
 #include <penstock/train/restore.hpp>  // defines: restore
+#include <penstock/train/settings.hpp>  // defines: settings, exact_text
 
 #include <ATen/ATen.h>
 
@@ -118,6 +119,7 @@ public:
     void load(named_tensors const& saved) { restore(saved, state(), Rule::name); }
 
     [[nodiscard]] double lr() const { return rule_.options.lr; }
+    [[nodiscard]] train::settings settings() const { return rule_.settings(); }
 
 private:
     void add(std::string const& name, at::Tensor const& p) {
@@ -202,6 +204,11 @@ struct adamw_rule {
     static constexpr bool counts = true;
     adamw_options options;
     [[nodiscard]] std::size_t slots_used() const { return 2; }
+    [[nodiscard]] train::settings settings() const {
+        auto const& o = options;
+        return {{"kind", "adamw"}, {"beta1", exact_text(o.beta1)}, {"beta2", exact_text(o.beta2)}, {"eps", exact_text(o.eps)},
+                {"weight_decay", exact_text(o.weight_decay)}, {"decay_1d", o.decay_1d ? "true" : "false"}};
+    }
     void call(fused_lists& l, auto const& lr, bool decays, std::optional<at::Tensor> const& skip) const {
         auto const& o = options;
         at::_fused_adamw_(l.params, l.grads, l.slots[0], l.slots[1], {}, l.counts, lr, o.beta1, o.beta2, decays ? o.weight_decay : 0.0, o.eps,
@@ -214,6 +221,11 @@ struct sgd_rule {
     static constexpr bool counts = false;
     sgd_options options;
     [[nodiscard]] std::size_t slots_used() const { return options.momentum == 0 ? 0 : 1; }
+    [[nodiscard]] train::settings settings() const {
+        auto const& o = options;
+        return {{"kind", "sgd"}, {"momentum", exact_text(o.momentum)}, {"weight_decay", exact_text(o.weight_decay)},
+                {"nesterov", o.nesterov ? "true" : "false"}, {"decay_1d", o.decay_1d ? "true" : "false"}};
+    }
     void call(fused_lists& l, auto const& lr, bool decays, std::optional<at::Tensor> const& skip) const {
         auto const& o = options;  // without dampening a zero buffer gives the first step of the definition, so is_first_step need not survive a resume
         at::_fused_sgd_(l.params, l.grads, l.slots.empty() ? tensors{} : l.slots[0], decays ? o.weight_decay : 0.0, o.momentum, lr,

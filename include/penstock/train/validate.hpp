@@ -3,12 +3,15 @@
 
 #include <penstock/core/epoch.hpp>           // defines: epoch
 #include <penstock/core/errors.hpp>          // defines: config_error, message
-#include <penstock/core/source.hpp>          // defines: resettable
+#include <penstock/core/source.hpp>          // defines: resettable, facts_of
+#include <penstock/dist/agreement.hpp>       // defines: dist::agree, dist::claims
 #include <penstock/dist/context.hpp>         // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>   // defines: mean_buffers, buffers_for_now
-#include <penstock/train/fit_options.hpp>    // defines: metric_values
+#include <penstock/train/fit_agreement.hpp>  // defines: data_claims, split_fault
+#include <penstock/train/fit_options.hpp>    // defines: metric_values, data_split
 #include <penstock/train/module.hpp>         // defines: as_module
 #include <penstock/train/precision.hpp>      // defines: forward_scope
+#include <penstock/train/settings.hpp>       // defines: settings
 #include <penstock/train/summary.hpp>        // defines: best
 
 #include <ATen/ATen.h>
@@ -17,8 +20,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
@@ -83,25 +86,16 @@ private:
 
 namespace detail {
 
-/// A rank without samples does not know the names of the metrics: it holds zeros, and the maximum of the bytes is the text of the others.
-inline void agree_on_names(dist::context& ctx, std::vector<std::string>& names) {
-    std::string text;
-    for (auto const& n : names) text += n + '\n';
-    auto size = at::full({1}, static_cast<std::int64_t>(text.size()), at::kLong);
-    ctx.all_reduce(size, c10d::ReduceOp::MAX);
-    text.resize(static_cast<std::size_t>(size.item<std::int64_t>()), '\0');
-    if (text.empty()) return;
-    auto bytes = at::empty({size.item<std::int64_t>()}, at::kByte);
-    std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
-    ctx.all_reduce(bytes, c10d::ReduceOp::MAX);
-    text.assign(static_cast<char const*>(bytes.const_data_ptr()), text.size());
-    names.clear();
-    for (std::size_t from = 0, end = 0; (end = text.find('\n', from)) != text.npos; from = end + 1) names.push_back(text.substr(from, end - from));
+/// The metrics' names, in their order, once every rank has been asked: a rank without samples does not know them.
+inline std::vector<std::string> agree_on_names(dist::context& ctx, std::vector<std::string> const& names, bool known) {
+    std::optional<dist::claims> mine;
+    if (known) mine = dist::claims{{"number of metrics", std::to_string(names.size())}};
+    for (std::size_t i = 0; i != names.size(); ++i) mine->emplace_back(message("metric ", i + 1), names[i]);
+    auto const all = dist::agree(ctx, std::move(mine), "validate(data, metrics)", "metrics must give the same names in the same order on every rank");
+    std::vector<std::string> out;
+    for (std::size_t i = 1; all && i < all->size(); ++i) out.push_back((*all)[i].second);
+    return out;
 }
-
-}  // namespace detail
-
-namespace detail {
 
 /// A name with its direction, as the ranks agree on it: those without samples know neither.
 inline constexpr std::pair<best, std::string_view> said[] = {{best::highest, " (highest is best)"}, {best::lowest, " (lowest is best)"}};
@@ -130,21 +124,29 @@ metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& me
     evaluation_scope scope(ctx, as_module(model));
     std::vector<std::string> names;
     std::vector<double> sums;  // sum, weight, sum, weight, ...
+    bool measured = false;
     while (auto batch = data.next()) {
         if (batch->size() == 0) continue;
         forward_scope forward(p, ctx.device().type());
         std::size_t i = 0;
         for (auto const& m : metrics(model, *batch)) {
-            if (i == names.size()) {
-                names.push_back(detail::with_direction(m));
+            auto name = detail::with_direction(m);
+            if (!measured) {
+                names.push_back(name);
                 sums.resize(sums.size() + 2);
             }
+            if (i == names.size() || names[i] != name)
+                throw config_error(message("validate(data, metrics): every batch must give the same metrics, got '", name, "' as number ", i + 1, " after a batch that gave ",
+                                           i == names.size() ? message("only ", i) : "'" + names[i] + "'", "\n  HINT: a metric that a batch cannot measure has weight 0"));
             sums[2 * i] += m.sum.value(m.name);
             sums[2 * i + 1] += m.weight;
             ++i;
         }
+        if (measured && i != names.size())
+            throw config_error(message("validate(data, metrics): every batch must give the same metrics, got ", i, " after a batch that gave ", names.size(), "\n  HINT: a metric that a batch cannot measure has weight 0"));
+        measured = true;
     }
-    detail::agree_on_names(ctx, names);
+    names = detail::agree_on_names(ctx, names, measured);
     sums.resize(2 * names.size());
     auto total = at::tensor(sums, at::kDouble);
     ctx.all_reduce(total);
@@ -165,10 +167,19 @@ struct validation {
     Data data;
     Metrics metrics;
     std::uint64_t every = 1;
+    data_split split = data_split::by_rank;
     std::vector<best> said{};
 
     bool due(std::uint64_t epochs_done) const { return epochs_done % every == 0; }
     std::vector<best> const& directions() const { return said; }
+    std::string fault(world w) const { return split == data_split::by_rank ? split_fault("validate: the data", facts_of(data), w) : std::string(); }
+    train::settings settings() const {
+        train::settings out{{"kind", "validate"}, {".every", std::to_string(every)}, {".split", split == data_split::by_rank ? "data_split::by_rank" : "data_split::as_it_is"}};
+        if (split == data_split::by_rank)
+            for (auto& claim : data_claims(data)) out.push_back(std::move(claim));
+        return out;
+    }
+
     template <class Model>
     metric_values on_epoch(dist::context& ctx, Model& model, precision p, std::uint64_t seed, std::uint64_t epochs_done) {
         if (!due(epochs_done)) return {};
@@ -179,6 +190,7 @@ struct validation {
 
 struct validate_options {
     std::uint64_t every = 1;  ///< epochs between two validations
+    data_split split = data_split::by_rank;  ///< whether data that is not split for the ranks of the run is refused
 };
 
 /// Validates at the end of every epoch. `metrics(model, batch)` returns a range of metric{name, sum, weight, best::highest or best::lowest};
@@ -195,7 +207,7 @@ template <class Data, class Metrics>
 auto validate(Data data, Metrics metrics, validate_options o = {}) {
     static_assert(resettable<Data>, "validate(data, metrics): data must be a pipeline that can be reset, since it runs again every epoch. HINT: read it from shards or from_vector");
     if (o.every < 1) throw config_error("validate(data, metrics, {.every}): every must be >= 1, got 0\n  HINT: leave validate out to never validate");
-    return validation<Data, Metrics>{std::move(data), std::move(metrics), o.every, {}};
+    return validation<Data, Metrics>{std::move(data), std::move(metrics), o.every, o.split, {}};
 }
 
 }  // namespace penstock::train

@@ -7,6 +7,7 @@
   batteries  every stage header has a test of its name that registers the conformance battery
   docs       the six lines of a stage's doc comment: Order, Buffers, Resume, Threads, Errors, and an example, in this order
   examples   the example of a doc comment is the text of the test that checks it
+  pages      every link of a page leads to a file, or to a heading of one; the reference names every stage, source and end; the examples' page every lesson
   machine    no file names a folder of somebody's machine, or a host that packages were fetched from
 
 usage: check_tree.py ROOT CHECK
@@ -255,17 +256,63 @@ def check_examples(root):
             yield f"{path}: the example of {name} is not the one in {test}:\n    doc:  {plain(example)}\n    test: {plain(m[1].splitlines())}"
 
 
+def files_of(root):
+    """What git keeps or would keep; without git all but what is built, made or fetched."""
+    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True)
+    if listed.returncode == 0:
+        return [root / f for f in listed.stdout.decode().split("\0") if f]
+    return [f for f in root.rglob("*") if f.is_file() and not {"build", ".venv", ".git", "data"} & set(f.relative_to(root).parts)]
+
+
+def prose(path):
+    """(number, line) of a page's lines outside blocks of code."""
+    inside = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            inside = not inside
+        elif not inside:
+            yield number, line
+
+
+def anchors(path):
+    """What a link to a heading of the page says, as GitHub makes it of the heading's words."""
+    for _, line in prose(path):
+        if m := re.match(r"#+\s+(.*?)\s*#*$", line):
+            yield re.sub(r"[^\w\- ]", "", m[1].lower()).replace(" ", "-")
+
+
+def check_pages(root):
+    for path in files_of(root):
+        if path.suffix != ".md" or not path.is_file():
+            continue
+        for number, line in prose(path):
+            for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                name, _, heading = link.partition("#")
+                target = path.parent / name if name else path
+                if not target.exists():
+                    yield f"{path}:{number}: links to {link}, which is not there"
+                elif heading and (target.suffix != ".md" or heading not in anchors(target)):
+                    yield f"{path}:{number}: links to {link}, and {name or 'this page'} has no such heading"
+    reference = root / "include" / "penstock" / "README.md"
+    named = {word for _, line in prose(reference) for code in re.findall(r"`([^`]+)`", line) for word in re.findall(r"\w+", code)} if reference.is_file() else set()
+    for path, name in sorted({(path, name) for path, _, name, _ in stage_functions(root)}):
+        if name not in named:
+            yield f"{reference}: does not name `{name}` of {path}"
+    lessons = root / "examples" / "README.md"
+    text = lessons.read_text() if lessons.is_file() else ""
+    for path in sorted((root / "examples").glob("[0-9][0-9]_*.cpp")):
+        if f"]({path.name})" not in text:
+            yield f"{lessons}: does not link to {path.name}"
+
+
 def check_machine(root):
     # written in pieces: this file is searched as well
     words = [r"(?<![\w./])/" + "work/", r"(?<![\w./])/" + "root/", r"/home/(?!user\b|you\b|me\b)\w+/", "index" + "-url", "find" + "-links",
              "trusted" + "-host", r"\bhttps?://[\w.-]*(?:pypi|pythonhosted|deb\.debian|archive\.ubuntu|snapshot\.debian)[\w.-]*"]
     pattern = re.compile("|".join(words))
-    listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True)
-    if listed.returncode == 0:
-        files = [root / f for f in listed.stdout.decode().split("\0") if f]
-    else:
-        files = [f for f in root.rglob("*") if f.is_file() and not {"build", ".venv", ".git", "data"} & set(f.relative_to(root).parts)]
-    for path in files:
+    for path in files_of(root):
         if not path.is_file() or path.is_symlink():
             if path.is_symlink() and str(path.readlink()).startswith("/"):
                 yield f"{path}: is a link to {path.readlink()}, a folder of this machine"

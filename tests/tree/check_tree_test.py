@@ -52,8 +52,12 @@ FILES = {
     "cmake/penstock_rooms.cmake": "penstock.hpp\n",
     "tests/stages/take_test.cpp": TEST,
     "tests/stages/CMakeLists.txt": "penstock_test(take_test SOURCES take_test.cpp ROOMS stages)\n",
+    "README.md": "# penstock\n[stages](include/penstock/README.md#the-vocabulary), [header](include/penstock/stages/take.hpp)\n```cpp\na[0](1)\n```\n`b[0](1)`\n",
+    "include/penstock/README.md": "# Reference\n[words](#the-vocabulary)\n## The vocabulary\n`take(n)`\n",
+    "examples/01_first.cpp": "// 01: first.\n",
+    "examples/README.md": "[01_first](01_first.cpp)\n",
 }
-CHECKS = ("rooms", "uses", "listed", "tests", "batteries", "docs", "examples", "machine")
+CHECKS = ("rooms", "uses", "listed", "tests", "batteries", "docs", "examples", "pages", "machine")
 
 
 class Tree(unittest.TestCase):
@@ -126,6 +130,18 @@ class Tree(unittest.TestCase):
     def test_no_doc_comment_at_all(self):
         start, end = STAGE.index("///"), STAGE.index("template")
         self.assertEqual(self.complaints(lambda f: f.update({"include/penstock/stages/take.hpp": STAGE[:start] + STAGE[end:]})), {"docs"})
+
+    def test_a_link_to_a_file_that_is_not_there(self):
+        self.assertEqual(self.broken("README.md", "stages/take.hpp", "stages/taken.hpp"), {"pages"})
+
+    def test_a_link_to_a_heading_that_is_not_there(self):
+        self.assertEqual(self.broken("include/penstock/README.md", "## The vocabulary", "## Vocabulary"), {"pages"})
+
+    def test_a_stage_that_the_reference_does_not_name(self):
+        self.assertEqual(self.broken("include/penstock/README.md", "`take(n)`", "take(n)"), {"pages"})
+
+    def test_a_lesson_that_the_examples_page_does_not_name(self):
+        self.assertEqual(self.broken("examples/README.md", "[01_first](01_first.cpp)", ""), {"pages"})
 
     def test_a_folder_of_one_machine(self):
         self.assertEqual(self.broken("tests/stages/CMakeLists.txt", "penstock_test", "# see /wo" + "rk/main\npenstock_test"), {"machine"})

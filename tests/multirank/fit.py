@@ -102,7 +102,7 @@ def resume(nproc, killed):
         fail(f"the checkpoint must lie in the middle of epoch 0 at step {2 * SAVE_EVERY}, got step {step} of epoch {epoch}")
     for rank in range(nproc):
         state = contents(f"{path}/rank-{rank:05}.safetensors")
-        held = re.search(rb"shuffle\.replay \d+ from=(\d+) pulls=(\d+) held=(\d+)", state)
+        held = re.search(rb"shuffle\.replay \d+ from=(\d+) pulls=(\d+)[^\n]* held=(\d+)", state)
         if not held or int(held.group(3)) == 0:
             fail(f"rank {rank}: the checkpoint must lie inside the shuffle window, got {held and held.group(0)}")
         # what was made ahead of step 14 is the window of step 15, two batches, and at least one in the prefetch

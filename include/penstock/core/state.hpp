@@ -15,16 +15,24 @@ namespace penstock {
 
 /// What one stage saved: its name, the version of its layout, and numbers by name.
 struct state_record {
+    /// What a number is about. The text form leaves it out: it is asked of a state that a pipeline has just told.
+    enum class about : unsigned char {
+        position,  ///< where the stage stands
+        data,      ///< which data it reads, and in which order
+        counts,    ///< the same, found out while it was read
+    };
     struct number {
         std::string name;
         std::uint64_t value = 0;
-        friend bool operator==(number const&, number const&) = default;
+        about what = about::position;
+        friend bool operator==(number const& a, number const& b) { return a.name == b.name && a.value == b.value; }
     };
     std::string stage;
     int version = 0;
     std::vector<number> numbers{};
+    bool nested = false;  ///< belongs to the stage of the record before it; not in the text form
 
-    friend bool operator==(state_record const&, state_record const&) = default;
+    friend bool operator==(state_record const& a, state_record const& b) { return a.stage == b.stage && a.version == b.version && a.numbers == b.numbers; }
 };
 
 /// Where a pipeline stands: one record per stage, the source first. Payload-free. Equal states continue with equal items.
@@ -112,21 +120,27 @@ public:
 
     class record {
     public:
-        explicit record(state_record& r) : r_(&r) {}
+        record(state_record& r, bool counts) : r_(&r), counts_(counts) {}
         record& put(std::string_view name, std::uint64_t value) {
             r_->numbers.push_back({std::string(name), value});
+            return *this;
+        }
+        /// A number that tells one data set, or one order of it, from another.
+        record& identify(std::string_view name, std::uint64_t value) {
+            r_->numbers.push_back({std::string(name), value, counts_ ? state_record::about::counts : state_record::about::data});
             return *this;
         }
 
     private:
         state_record* r_;
+        bool counts_;
     };
 
     /// A new record after those of the stages before; valid until the next one.
     record stage(std::string_view name, int version) {
         auto& r = added(name, version);
         r.numbers.clear();
-        return record(r);
+        return {r, counts_};
     }
     /// The records of a snapshot that the same chain made earlier through a writer without a branch, in place of the live ones.
     void append(state const& snapshot) {
@@ -139,6 +153,12 @@ public:
         w.branch_ += std::string(name) + '/';
         return w;
     }
+    /// A branch whose data were counted while they were read, so that what identifies them is not known from the start.
+    state_writer counted_branch(std::string_view name) const {
+        auto w = branch(name);
+        w.counts_ = true;
+        return w;
+    }
 
 private:
     state_record& added(std::string_view name, int version) {
@@ -149,12 +169,14 @@ private:
         auto& r = out_->records.back();
         r.stage.assign(branch_).append(name);
         r.version = version;
+        r.nested = counts_;
         return r;
     }
 
     state* out_;
     std::vector<state_record>* spare_ = nullptr;
     std::string branch_;
+    bool counts_ = false;
 };
 
 /// What load() reads from, in the order of save(): `left = r.stage("take", 1).get("left")`. Throws state_error at the first difference.

@@ -95,17 +95,18 @@ public:
 
     /// What identifies the data is the same whatever is counted already, so that a run goes on over the first epoch's end.
     void save(state_writer& w) const {
-        auto r = w.stage(Format::stage, 2);
-        r.put("shards", plan_.shards()).put("plan0", names_hash()).put("shuffled", plan_.shuffled()).put("rank", plan_.part().rank).put("world", plan_.part().size).put("first", first_);
+        auto r = w.stage(Format::stage, 3);
+        r.put("shards", plan_.shards()).identify("plan0", names_hash()).identify("shuffled", plan_.shuffled()).put("rank", plan_.part().rank).put("world", plan_.part().size).put("first", first_);
         if (first_) {
             r.put("key", key_).put("turn", turn_).put("sample", sample_);
             detail::put_cover(r, lost_);
             return;
         }
-        for (auto const& n : saved().numbers) r.put("exact_" + n.name, n.value);
+        auto counted = w.counted_branch("counted");
+        exact_->save(counted);
     }
     void load(state_reader& reader) {
-        auto const r = reader.stage(Format::stage, 2);
+        auto const r = reader.stage(Format::stage, 3);
         auto const same = [&](char const* name, std::uint64_t here, char const* hint) {
             if (auto const saved = r.get(name); saved != here) throw state_error(message("load: ", Format::stage, ": the state was saved with ", name, ' ', saved, ", this plan has ", here, "\n  HINT: ", hint));
         };
@@ -125,20 +126,8 @@ public:
             return;
         }
         require_counts();
-        state inner;
-        inner.records.push_back(saved());
-        auto& numbers = inner.records.front().numbers;
-        std::erase_if(numbers, [](auto const& n) { return n.name.starts_with("lost"); });
-        for (auto& n : numbers) n.value = r.get("exact_" + n.name);
-        auto const lost = r.get("exact_lost");
-        numbers.push_back({"lost", lost});
-        for (std::uint64_t i = 0; i != lost; ++i)
-            for (char const edge : {'b', 'e'}) {
-                auto const name = "lost" + std::to_string(i) + edge;
-                numbers.push_back({name, r.get("exact_" + name)});
-            }
-        state_reader within(inner);
-        exact_->load(within);
+        auto counted = reader.branch("counted");
+        exact_->load(counted);
         end_first();
     }
 
@@ -246,12 +235,6 @@ private:
     std::uint64_t names_hash() const {
         if (!names_hash_) names_hash_ = turns_.plan().fingerprint(plan_.shards());
         return *names_hash_;
-    }
-    state_record saved() const {
-        state inner;
-        state_writer w(inner);
-        exact_->save(w);
-        return std::move(inner.records.front());
     }
 
     line turns_;  // of the shards, each as one sample

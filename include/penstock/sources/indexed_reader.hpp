@@ -104,7 +104,7 @@ public:
         auto r = w.stage(Format::stage, 1);
         identity_.save(r, plan());
         deal_.save(r);
-        r.put("key", key_).put("shuffle", shuffle_);
+        r.put("key", key_).identify("shuffle", shuffle_);
         detail::put_cover(r, lost_);
     }
     void load(state_reader& reader) {

@@ -18,10 +18,10 @@ namespace penstock::detail {
 class plan_identity {
 public:
     void save(state_writer::record& r, shard_plan const& p) const {
-        r.put("shards", p.shards()).put("samples", p.samples()).put("epoch", p.epoch_samples()).put("shuffled", p.shuffled());
+        r.put("shards", p.shards()).identify("samples", p.samples()).identify("epoch", p.epoch_samples()).identify("shuffled", p.shuffled());
         auto const& marks = marks_of(p);
-        for (std::size_t k = 0; k != marks.size(); ++k) r.put("plan" + std::to_string(k), marks[k]);
-        r.put("plan_part", static_cast<std::uint64_t>(p.choice().which())).put("plan_held", p.choice().held());
+        for (std::size_t k = 0; k != marks.size(); ++k) r.identify("plan" + std::to_string(k), marks[k]);
+        r.identify("plan_part", static_cast<std::uint64_t>(p.choice().which())).identify("plan_held", p.choice().held());
         r.put("rank", p.part().rank).put("world", p.part().size);
     }
 

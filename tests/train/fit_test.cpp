@@ -421,8 +421,14 @@ struct counting : batches {
         if (e.claims) ++*e.claims;
         at = 0;
     }
-    void save(ps::state_writer& w) const { w.stage("counting", 1).put("at", static_cast<std::uint64_t>(at)).put("exact_plan0", counted); }
-    void load(ps::state_reader& r) { at = static_cast<int>(r.stage("counting", 1).get("at")); }
+    void save(ps::state_writer& w) const {
+        w.stage("counting", 1).put("at", static_cast<std::uint64_t>(at));
+        w.counted_branch("counted").stage("counting", 1).identify("samples", counted);
+    }
+    void load(ps::state_reader& r) {
+        at = static_cast<int>(r.stage("counting", 1).get("at"));
+        (void)r.branch("counted").stage("counting", 1);
+    }
 };
 
 }  // namespace
@@ -439,7 +445,7 @@ TEST_CASE("fit: what was used of an epoch is not continued over data that is cou
     };
     CHECK(run(7, train::resume::never, 3) == "");
     auto const text = run(8, train::resume::ledger, 5);
-    CHECK(text.find("was saved over counting exact_plan0=7, the data is now counting exact_plan0=8") != text.npos);
+    CHECK(text.find("was saved over counted/counting samples=7, the data is now counted/counting samples=8") != text.npos);
     CHECK(text.find("HINT") != text.npos);
     CHECK(run(7, train::resume::ledger, 5) == "");
 }

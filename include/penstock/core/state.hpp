@@ -144,7 +144,11 @@ public:
     }
     /// The records of a snapshot that the same chain made earlier through a writer without a branch, in place of the live ones.
     void append(state const& snapshot) {
-        for (auto const& r : snapshot.records) added(r.stage, r.version).numbers = r.numbers;
+        for (auto const& r : snapshot.records) {
+            auto& to = added(r.stage, r.version);
+            to.numbers = r.numbers;
+            to.nested = r.nested;
+        }
     }
 
     /// A writer whose records are named `branch/stage`; a fan-in saves each of its inputs through one.

@@ -99,7 +99,7 @@ public:
     void save(state_writer& w) const
         requires(indexed && counted)
     {
-        w.stage(name, 1).put("size", size()).put("at", index_);
+        w.stage(name, 1).identify("size", size()).put("at", index_);
     }
     void load(state_reader& r)
         requires(indexed && counted)

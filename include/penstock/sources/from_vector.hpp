@@ -40,7 +40,7 @@ public:
     {
         return items_[static_cast<std::size_t>(number)];
     }
-    void save(state_writer& w) const { w.stage(name, 1).put("size", items_.size()).put("at", i_); }
+    void save(state_writer& w) const { w.stage(name, 1).identify("size", items_.size()).put("at", i_); }
     void load(state_reader& r) {
         auto const record = r.stage(name, 1);
         auto const size = record.get("size"), at = record.get("at");

@@ -75,7 +75,7 @@ public:
 
     void save(state_writer& w) const {
         auto r = w.stage(record(), 1);
-        r.put("size", line_.size).put("rank", world_.rank).put("world", world_.size).put("key", key_);
+        r.identify("size", line_.size).put("rank", world_.rank).put("world", world_.size).put("key", key_);
         deal_.save(r);
     }
     void load(state_reader& reader) {

@@ -35,7 +35,7 @@ public:
     std::uint64_t number(std::uint64_t place) const { return order_(place); }
     std::int64_t item(std::uint64_t number) const { return static_cast<std::int64_t>(number); }
     size_hint hint() const { return {n_ - i_, n_ - i_}; }
-    void save(state_writer& w) const { w.stage(name, 1).put("n", n_).put("at", i_).put("key", key_).put("pass", pass_); }
+    void save(state_writer& w) const { w.stage(name, 1).identify("n", n_).put("at", i_).put("key", key_).put("pass", pass_); }
     void load(state_reader& r) {
         auto const record = r.stage(name, 1);
         auto const n = record.get("n"), at = record.get("at");

@@ -24,7 +24,7 @@ public:
     chain_facts facts() const { return whole_of(size()); }
     std::uint64_t size() const { return static_cast<std::uint64_t>(n_); }
     std::int64_t item(std::uint64_t number) const { return static_cast<std::int64_t>(number); }
-    void save(state_writer& w) const { w.stage(name, 1).put("n", static_cast<std::uint64_t>(n_)).put("at", static_cast<std::uint64_t>(i_)); }
+    void save(state_writer& w) const { w.stage(name, 1).identify("n", static_cast<std::uint64_t>(n_)).put("at", static_cast<std::uint64_t>(i_)); }
     void load(state_reader& r) {
         auto const record = r.stage(name, 1);
         auto const n = record.get("n"), at = record.get("at");

@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <typeinfo>
+#include <utility>
 
 namespace penstock::train {
 
@@ -39,31 +40,28 @@ std::optional<state> told_state(Data const& data) {
 /// Names of the stages of a saved state, the source first: what tells one chain from another.
 inline std::string chain_of(state const& s) {
     std::string names;
-    for (auto const& r : s.records) names += (names.empty() ? "" : " | ") + r.stage;
+    for (auto const& r : s.records)
+        if (!r.nested) names += (names.empty() ? "" : " | ") + r.stage;
     return names;
 }
 
-/// The data behind a state of a pipeline, as text: of each planned source the numbers that tell one data set, and one order of it, from another.
-inline std::string data_identity(state const& s) {
+/// The numbers of a state that are about `what`, as text, each stage that has some named once.
+inline std::string numbers_about(state_record::about what, state const& s) {
     std::string text;
     for (auto const& r : s.records) {
-        bool const planned = std::ranges::any_of(r.numbers, [](auto const& n) { return n.name == "plan0"; });
-        if (!planned) continue;
-        text += (text.empty() ? "" : ", ") + r.stage;
-        for (auto const& n : r.numbers)
-            if (n.name.starts_with("plan") || n.name == "samples" || n.name == "epoch" || n.name == "shuffled" || n.name == "shuffle") text += message(' ', n.name, '=', n.value);
+        bool named = false;
+        for (auto const& n : r.numbers) {
+            if (n.what != what) continue;
+            if (!std::exchange(named, true)) text += (text.empty() ? "" : ", ") + r.stage;
+            text += message(' ', n.name, '=', n.value);
+        }
     }
     return text;
 }
-
-/// The counts that a source found out itself (read_tar(count_mode::unknown)), as text; nothing while it does not know them.
-inline std::string counted_identity(state const& s) {
-    std::string text;
-    for (auto const& r : s.records)
-        for (auto const& n : r.numbers)
-            if (n.name.starts_with("exact_plan") || n.name == "exact_samples") text += message(text.empty() ? "" : ", ", r.stage, ' ', n.name, '=', n.value);
-    return text;
-}
+/// The data behind a pipeline, and their order, by a state of it.
+inline std::string data_identity(state const& s) { return numbers_about(state_record::about::data, s); }
+/// The counts that a source found out itself (read_tar(count_mode::unknown)); nothing while it does not know them.
+inline std::string counted_identity(state const& s) { return numbers_about(state_record::about::counts, s); }
 
 /// Chain and data behind a pipeline, where it can tell.
 template <class Data>

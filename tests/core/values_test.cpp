@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -53,6 +54,17 @@ TEST_CASE("cover: joins neighbours, keeps order, counts positions", "[unit][cove
     auto copy = c;
     c.add(copy);
     CHECK(c.count() == 12);
+}
+
+TEST_CASE("cover: nothing stays behind in one that was moved from", "[unit][cover]") {
+    auto from = ps::cover::at(3);
+    from.add(ps::cover::at(7));
+    auto to = std::move(from);
+    CHECK(intervals(to) == std::vector<ps::interval>{{3, 4}, {7, 8}});
+    CHECK(from.empty());
+    from = std::move(to);
+    CHECK(to.empty());
+    CHECK(from.count() == 2);
 }
 
 TEST_CASE("dropped: covers wait for the next item, come before its own, and are saved", "[unit][cover]") {

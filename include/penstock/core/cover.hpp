@@ -20,6 +20,14 @@ struct interval {
 class cover {
 public:
     cover() = default;
+    cover(cover const&) = default;
+    cover(cover&& other) noexcept : first_(std::exchange(other.first_, {})), more_(std::move(other.more_)) {}  // nothing stays behind to be told twice
+    cover& operator=(cover const&) = default;
+    cover& operator=(cover&& other) noexcept {
+        first_ = std::exchange(other.first_, {});
+        more_ = std::move(other.more_);
+        return *this;
+    }
     explicit cover(interval one) : first_(one) {}
     static cover at(std::uint64_t position) { return cover({position, position + 1}); }
 

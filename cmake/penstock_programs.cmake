@@ -32,6 +32,14 @@ function(penstock_uses_torch out)
   endforeach()
 endfunction()
 
+# A file with LibTorch's headers takes up to 2 GB to compile: no more of them at once than there is memory for.
+cmake_host_system_information(RESULT penstock_memory_mb QUERY TOTAL_PHYSICAL_MEMORY)
+math(EXPR penstock_torch_jobs "${penstock_memory_mb} / 2000")
+if(penstock_torch_jobs LESS 1)
+  set(penstock_torch_jobs 1)
+endif()
+set_property(GLOBAL APPEND PROPERTY JOB_POOLS penstock_torch=${penstock_torch_jobs})
+
 # penstock_program(name SOURCES file... ROOMS room... [PLAIN]): an executable of ours; skipped when one of its rooms is off.
 #   PLAIN  without sanitizers
 function(penstock_program name)
@@ -43,6 +51,9 @@ function(penstock_program name)
   endforeach()
   add_executable(${name} ${arg_SOURCES})
   penstock_uses_torch(torch ${arg_ROOMS})
+  if(torch)
+    set_property(TARGET ${name} PROPERTY JOB_POOL_COMPILE penstock_torch)
+  endif()
   list(TRANSFORM arg_ROOMS PREPEND "penstock::")
   target_link_libraries(${name} PRIVATE ${arg_ROOMS} penstock_dev_warnings)
   if(NOT torch AND NOT arg_PLAIN)

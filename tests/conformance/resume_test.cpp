@@ -314,8 +314,8 @@ TEST_CASE("resume: a chain that was changed is refused by name, and goes on from
         std::function<chain(ps::world)> make;
     };
     std::vector<change> const changes{
-        {"load: shuffle: saved with a window of 20, this one has 21\n  HINT: build it with the options that were saved", [&](auto w) { return ps::any(d.read(d.a, w) | ps::shuffle(21) | ps::batch(4)); }},
-        {"load: batch(5) was saved as batch(4)\n  HINT: build it with the n that was saved", [&](auto w) { return ps::any(d.read(d.a, w) | ps::shuffle(20) | ps::batch(5)); }},
+        {"load: shuffle was saved with window 20, this one has 21\n  HINT: build it with the arguments that were saved", [&](auto w) { return ps::any(d.read(d.a, w) | ps::shuffle(21) | ps::batch(4)); }},
+        {"load: batch was saved with n 4, this one has 5\n  HINT: build it with the arguments that were saved", [&](auto w) { return ps::any(d.read(d.a, w) | ps::shuffle(20) | ps::batch(5)); }},
         {"load: the saved state has shuffle.replay#0 where the chain has prefetch.replay\n  HINT: build the same chain", [&](auto w) { return ps::any(d.read(d.a, w) | ps::prefetch(3) | ps::shuffle(20) | ps::batch(4)); }},
         {"load: the saved state has shuffle.replay#0 where the chain has batch.replay\n  HINT: build the same chain", [&](auto w) { return ps::any(d.read(d.a, w) | ps::batch(4)); }},
         {"load: the saved state has batch.replay#0 where the chain has filter\n  HINT: build the same chain", [&](auto w) { return ps::any(d.read(d.a, w) | ps::shuffle(20) | ps::filter([](number) { return true; }) | ps::batch(4)); }},

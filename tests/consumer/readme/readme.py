@@ -61,7 +61,7 @@ def run(folder, *command):
 cpp = blocks("cpp")
 trainer = only("a program that trains", (b for b in cpp if "int main(" in b))
 statements = only("statements that begin with nothing", (b for b in cpp if "write_tar(" in b))
-stage = only("a stage", (b for b in cpp if "ps::positioned<" in b and "int main(" not in b))
+stage = only("a stage", (b for b in cpp if "ps::stage_of<" in b and "int main(" not in b))
 lines = only("CMake", blocks("cmake"))
 found = re.search(r"^find_package\(.*?\).*$", lines, re.M)
 links = re.findall(r"^target_link_libraries\(.*$", lines, re.M)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What does a translation unit cost that uses the library? CPU seconds and peak memory of the compiler, with the flags of a release build.
+"""What does a translation unit cost that uses the library? CPU seconds and peak memory of the compiler, with the flags of a release build;
+what trains without optimisation, as it is compiled while it is written.
 
   compile16_seconds, compile16_mb   a chain of 16 stages, map and filter by turns, with the headers of its stages
   umbrella_seconds, umbrella_mb     <penstock/penstock.hpp> and nothing else
@@ -102,7 +103,7 @@ def main():
             for name in programs:
                 if name in reason or (name in TORCH_PROGRAMS and turn % 4 != 0):
                     continue
-                flags = torch if name in TORCH_PROGRAMS else []
+                flags = [*torch, "-O0"] if name in TORCH_PROGRAMS else []
                 cost, why = compiled([*command, *flags], f"{folder}/{name}.cpp", f"{folder}/out.o")
                 if cost is None:
                     if "penstock/" in programs[name]:

@@ -69,7 +69,7 @@ TEST_CASE("cover: nothing stays behind in one that was moved from", "[unit][cove
 
 TEST_CASE("dropped: covers wait for the next item, come before its own, and are saved", "[unit][cover]") {
     ps::dropped d;
-    auto at = [](std::uint64_t i) { return ps::keyed<int>{i, 0, ps::cover::at(i)}; };
+    auto at = [](std::uint64_t i) { return ps::keyed<int>{i, 0, ps::cover::at(i), {}, 1, 0}; };
     d.add(at(3));
     d.add(at(4));
     d.add(at(8));

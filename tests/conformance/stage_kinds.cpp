@@ -32,10 +32,12 @@
 #include <penstock/stages/window.hpp>
 #include <penstock/stages/zip.hpp>
 
+#include <chrono>
 #include <cstdlib>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -124,7 +126,7 @@ std::vector<stage_kind> made() {
         batched("bucket_by_length", 9, {.uncounts = true, .tilts = true}, [](int a) {
             return bucket_by_length([](int i) { return static_cast<std::uint64_t>(digit(i)); }, {.boundaries = {3, 6}, .sizes = {3, 2, 2}, .max_wait = static_cast<std::uint64_t>(a)});
         }),
-        over<one, keyed<int>>("unbatch", 1, {.uncounts = true, .tilts = true}, [](int, surroundings const&) { return unbatch(); }),
+        over<one, keyed<int>>("unbatch", 1, {.again = true, .uncounts = true, .tilts = true}, [](int, surroundings const&) { return unbatch(); }),
         batch("map of batches", 3, {}, [](int a) {
             return map([a](one b) {
                 for (auto& i : b.items) i = small(i + a);
@@ -152,7 +154,13 @@ std::vector<stage_kind> made() {
     both(all, "prefetch", 40, {}, [](int a, surroundings const& s) { return prefetch({.items = a, .executor = s.pool}); });
     both(all, "parallel_map", 20, {}, [](int a, surroundings const& s) { return parallel_map([](auto i) { return i; }, {.threads = s.threads, .window = a, .executor = s.pool}); });
     both(all, "parallel_map, unordered", 20, {.unordered = true},
-         [](int a, surroundings const& s) { return parallel_map([](auto i) { return i; }, {.threads = s.threads, .window = a, .ordered = false, .executor = s.pool}); });
+         [](int a, surroundings const& s) {
+             auto const slow = s.threads > 1;  // so that other threads take part
+             return parallel_map([slow](auto i) {
+                 if (slow && digit(i) % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
+                 return i;
+             }, {.threads = s.threads, .window = a, .ordered = false, .executor = s.pool});
+         });
     fan_in(all, "chain", 1, {}, [](int, auto c, auto other) { return chain(named("main", std::move(c)), named("other", std::move(other))); });
     fan_in(all, "alternate", 4, {.counted = true}, [](int a, auto c, auto other) { return alternate(a, named("main", std::move(c)), named("other", std::move(other))); });
     fan_in(all, "interleave first", 1, {.cuts = true, .counted = true}, mixed(stop_rule::first, picks::exact));
@@ -166,13 +174,13 @@ std::vector<stage_kind> made() {
                    [](any_chain c, int, surroundings const& s) {
                        return any_chain(any(zip(named("main", std::get<items>(std::move(c))), named("other", s.other())) | map([](auto const& v) { return small(100LL * std::get<0>(v) + std::get<1>(v)); })));
                    },
-                   {.drops = true, .cuts = true, .here = true, .joins = true, .tilts = true}});
+                   {.drops = true, .cuts = true, .here = true, .joins = true, .in_step = true, .tilts = true}});
     all.push_back({"join_by_key", 20, false, false,
                    [](any_chain c, int a, surroundings const& s) {
                        return any_chain(any(join_by_key(named("main", std::get<items>(std::move(c))), named("other", s.other()), {.window = a, .no_partner = no_partner::skip}) |
                                             map([](auto const& v) { return small(100LL * std::get<0>(v) + std::get<1>(v)); })));
                    },
-                   {.drops = true, .here = true, .joins = true, .tilts = true}});
+                   {.drops = true, .here = true, .joins = true, .in_step = true, .tilts = true}});
     all.push_back(combined("combine, shortest", {.cuts = true}, combine_mode::min_size, two));
     all.push_back(combined("combine, longest", {}, combine_mode::max_size, two));
     all.push_back(combined("combine, cycling", {.goes_on = true}, combine_mode::max_size_cycle, two));

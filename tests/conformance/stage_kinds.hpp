@@ -32,6 +32,7 @@ struct surroundings {
 struct traits {
     bool drops = false;      ///< samples may be left out; their positions are not
     bool repeats = false;    ///< samples may come more than once, or under another id
+    bool again = false;      ///< samples of an item that was delivered in part come again in another world
     bool cuts = false;       ///< the end of the epoch may never be read
     bool uncounts = false;   ///< nobody knows the number of items behind it
     bool counted = false;    ///< wants to know the number of items before it
@@ -39,6 +40,7 @@ struct traits {
     bool goes_on = false;    ///< its next epoch begins where this one was left
     bool unordered = false;  ///< the order is another one in every run
     bool joins = false;      ///< has another source
+    bool in_step = false;    ///< whose order is that of the first
     bool levels = false;     ///< behind it every rank has equally many items, where their number is known
     bool tilts = false;      ///< and no more
 };

@@ -64,9 +64,9 @@ TEST_CASE("alternate: an ended source leaves the rounds, whether its length was 
     }
 }
 
-TEST_CASE("alternate: an error counts as one of the k, and costs no other item", "[unit][alternate]") {
+TEST_CASE("alternate: an error is none of the k, and costs no other item", "[unit][alternate]") {
     auto p = ps::alternate(2, test::throwing_source(5, {1, 4}), test::source_of({.n = 4}) | ps::map([](int i) { return i + 5000; }));
-    CHECK(test::events_of(p, 100, test::shown{}) == std::vector<std::string>{"0", "error k1", "5000", "5001", "2", "3", "5002", "5003", "error k4", "end"});
+    CHECK(test::events_of(p, 100, test::shown{}) == std::vector<std::string>{"0", "error k1", "2", "5000", "5001", "3", "error k4", "5002", "5003", "end"});
 }
 
 TEST_CASE("alternate: every rank takes the same turns", "[unit][alternate]") {

@@ -321,12 +321,12 @@ TEST_CASE("interleave: a turn for which this rank has no item is passed over, an
     }
 }
 
-TEST_CASE("interleave: errors are turns, come in order and cost no other item", "[unit][interleave]") {
+TEST_CASE("interleave: an error is no turn, comes in order and costs no other item", "[unit][interleave]") {
     auto p = ps::interleave({}, ps::named("a", test::throwing_source(4, {1, 3})), ps::named("b", test::throwing_source(4, {0}) | ps::map([](int i) { return i + 5000; })));
-    CHECK(test::events_of(p, 100, test::shown{}) == std::vector<std::string>{"0", "error k0", "error k1", "5001", "2", "5002", "error k3", "5003", "end"});
+    CHECK(test::events_of(p, 100, test::shown{}) == std::vector<std::string>{"0", "error k0", "5001", "error k1", "2", "5002", "error k3", "5003", "end"});
     auto q = ps::interleave(rule(ps::stop_rule::all_restart), ps::named("a", test::throwing_source(2, {1})), ps::named("b", test::source_of({.n = 3})));
     q.reset(0, 0);
-    CHECK(test::events_of(q, 100, test::shown{}) == std::vector<std::string>{"0", "0", "error k1", "1", "10000", "2", "end"});
+    CHECK(test::events_of(q, 100, test::shown{}) == std::vector<std::string>{"0", "0", "error k1", "10000", "1", "error k1", "20000", "2", "end"});
 }
 
 TEST_CASE("interleave: plain sources of unknown length end with the turn that finds nothing", "[unit][interleave]") {

@@ -46,7 +46,7 @@ public:
 
     map_window(S before, F f, std::size_t threads, std::size_t window, bool ordered, executor* pool)
         : up_(std::move(before)), f_(std::move(f)), threads_(threads), window_(window), ordered_(ordered), pool_(pool),
-          replay_("parallel_map", window != 0 && window <= 16 ? 1 : 64) {}
+          replay_("parallel_map", (window != 0 && window <= 16) || facts_of(up_).unordered ? 1 : 64) {}  // unordered: nothing may have to be pulled again
     map_window(map_window const&) = delete;
     ~map_window() { stop_helpers(); }
 
@@ -139,6 +139,7 @@ public:
         s.wait_in_ns = wait_ns_;
         s.held = held_;
     }
+    bool ordered() const { return ordered_; }
     S& up() { return up_; }
     S const& up() const { return up_; }
 

@@ -61,7 +61,11 @@ public:
     size_hint hint() const {
         return window_->hint();
     }
-    chain_facts facts() const { return facts_of(window_->up()); }
+    chain_facts facts() const {
+        auto said = facts_of(window_->up());
+        said.unordered = said.unordered || !window_->ordered();
+        return said;
+    }
     cover trailing()
         requires dropping<S>
     {
@@ -85,7 +89,8 @@ private:
 /// Order    unchanged; with ordered = false as items become ready
 /// Buffers  at most `window` items
 /// Resume   replay of at most 64 items (of none up to a window of 16), which f is not asked about; those inside f are made again. Unordered: the state
-///          also tells which of the window were delivered, one bit each, and every item comes exactly once
+///          also tells which of the window were delivered, one bit each, and every item comes exactly once. Stages behind it that
+///          find what they hold by pulling again (shuffle, window, dedup, ...) refuse it when they are built
 /// Threads  tasks of the executor, at most threads - 1 at a time, and none while there is nothing to do; they call f concurrently and never wait. A
 ///          consumer whose item is not ready calls f too
 /// Errors   forwards those of f and of the stages before, in order; either consumes its item; config_error for a wrong number of threads or window

@@ -49,7 +49,7 @@ public:
 
     read_ahead(std::string name, S input, std::size_t items, executor* pool)
         : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), half_(items / 2),
-          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_) {
+          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 || facts_of(up_).unordered ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_) {
         penstock::attach(up_, stop_reads_.token());
     }
     read_ahead(read_ahead const&) = delete;
@@ -128,7 +128,7 @@ public:
     }
     /// After the end, when no turn will touch the source again.
     cover trailing() {
-        if (!over()) return {};
+        if (!over() && end_ == end_of_input::ahead) return {};  // after a load it may have been met before
         std::unique_lock hold(lock_);
         changed_.wait(hold, [&] { return !busy_; });
         end_ = end_of_input::told;

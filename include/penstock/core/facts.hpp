@@ -22,6 +22,7 @@ struct chain_facts {
     bool identified = false;        ///< items that know which sample they are flow here or flowed before: such a stream is one rank's part of a whole
     std::optional<world> split{};   ///< the ranks that a source of it is divided among
     bool whole = false;             ///< every rank has all of a source of it; where neither is stated, a source of the user's own keeps its parts to itself
+    bool unordered = false;         ///< items come in another order in every run, also when they are pulled again after a load
 
     /// Each number n of items by f(n), as a stage does that makes f(n) items of n; f must not fall where n rises.
     template <class F>
@@ -52,6 +53,7 @@ struct chain_facts {
         goes_on = goes_on || other.goes_on;
         identified = identified || other.identified;
         whole = whole || other.whole;
+        unordered = unordered || other.unordered;
         if (!split) split = other.split;
         return std::move(*this);
     }

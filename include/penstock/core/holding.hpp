@@ -17,8 +17,11 @@ namespace penstock {
 ///     void loaded()            position() has been read: replay_.repeat(up, wanted, keep) brings back what was held
 template <class Self, source S, template <class> class Base = stage_over>
 struct holding : positioned<Self, S, Base> {
-    /// A snapshot of the stages before is taken every `every` pulls.
-    holding(S input, std::string_view name, std::uint64_t every) : positioned<Self, S, Base>(std::move(input)), replay_(name, every) {}
+    /// A snapshot of the stages before is taken every `every` pulls. `seldom`: it holds something after an exception alone, and what it holds then
+    /// need not come again in the same order, as it is not saved.
+    holding(S input, std::string_view name, std::uint64_t every, bool seldom = false) : positioned<Self, S, Base>(std::move(input)), replay_(name, every) {
+        if (!seldom) refuse_unordered(facts_of(this->up), name);
+    }
 
     void rewind(epoch e) {
         Base<S>::reset(e);
@@ -29,6 +32,16 @@ struct holding : positioned<Self, S, Base> {
     void load_before(state_reader& r) {
         static_cast<Self&>(*this).clear();
         replay_.load(r, this->up);
+    }
+
+    /// What was dropped here and before.
+    cover trailing()
+        requires dropping<Base<S>>
+    {
+        cover all;
+        if constexpr (requires { this->waiting.take(); }) all = this->waiting.take();
+        all.add(replay_.trailing(this->up));
+        return all;
     }
 
 protected:

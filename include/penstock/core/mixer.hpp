@@ -136,12 +136,13 @@ private:
                 if constexpr (!std::is_same_v<Result, bool>) {
                     passes_.join(*got, i);
                     this->in.stamp(*got, i);
-                }
+                } else passes_.pass(i);
                 taken(i);
             }
             return got;
         } catch (...) {
-            taken(i);
+            passes_[i].used = attention_ = true;
+            again_ = i;
             throw;
         }
     }

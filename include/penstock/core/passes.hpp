@@ -32,7 +32,8 @@ namespace detail {
 /// A branch that knows its world_max has as many turns per pass as that, on every rank alike; where this rank's share is shorter the turn is
 /// vacant. So whatever follows from the turns (ends, restarts) falls on the same turn on every rank. Any other branch has as many turns as it
 /// has items: it ends with its last item where hint() tells the number, else with the turn that finds nothing.
-/// An exception is a turn.
+/// An exception is no turn, as nobody knows whether it cost an item: that of a reader may have cost many, that of a batch costs none. The turn is taken
+/// again by the next call, and those that lost items leave over are vacant.
 ///
 /// Passes are numbered: the first one of epoch e is pass e, a restart is the next. Under a rule that restarts, reset(e + 1) after e is an edge:
 /// a pass that is not over goes on. Any other reset starts pass e everywhere.
@@ -49,7 +50,7 @@ public:
         bool over = false;              // the pass is
         bool ended = false;             // a pass ended in this epoch
         bool closed = false;            // nothing comes behind the last turn: asked and confirmed
-        bool used = false;              // a turn was taken that `whole` does not count
+        bool used = false;              // a turn was taken that `whole` does not count, or failed
     };
 
     passes(char const* stage, Branches const& in, stop_rule rule) : stage_(stage), rule_(rule), at_(in.size()), late_(Branches::drops ? in.size() : 0) {
@@ -141,11 +142,15 @@ public:
     void close(Branches& in, std::size_t i) {
         auto& b = at_[i];
         if (!b.over || b.closed) return;
-        bool const more = in.visit(i, [](auto& s) { return s.next().has_value(); });
+        bool more = false;
+        in.visit(i, [&](auto& s) {
+            for (; auto const item = s.next(); more = true)
+                if constexpr (Branches::drops) late_[i].add(*item);
+        });
+        b.closed = true;
         if (more)
             throw stage_error(stage_, fault::content, {}, message("source '", in.name(i), "' promised at most ", b.whole, " items on any rank, and yielded more"),
                               "its counts are wrong: for shards, write the index again");
-        b.closed = true;
     }
     void close_all(Branches& in) {
         for (std::size_t i = 0; i != at_.size(); ++i) close(in, i);
@@ -166,6 +171,10 @@ public:
     template <class Item>
     void join(Item& item, std::size_t i) {
         if constexpr (Branches::drops) late_[i].join(item);
+    }
+    /// The same for an item that was discarded: what goes with it is told already.
+    void pass(std::size_t i) {
+        if constexpr (Branches::drops) late_[i] = {};
     }
     cover trailing(Branches& in) {
         cover all;

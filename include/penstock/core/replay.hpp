@@ -2,7 +2,8 @@
 #pragma once
 
 #include <penstock/core/batch_type.hpp>  // defines: is_batch
-#include <penstock/core/errors.hpp>      // defines: state_error, message
+#include <penstock/core/errors.hpp>      // defines: config_error, state_error, message
+#include <penstock/core/facts.hpp>       // defines: chain_facts, facts_of
 #include <penstock/core/keyed.hpp>       // defines: is_keyed
 #include <penstock/core/source.hpp>      // defines: source, resumable, discard, for_each_n, write_back
 
@@ -47,6 +48,13 @@ struct tally {
 
     friend bool operator==(tally const&, tally const&) = default;
 };
+
+/// For a stage that finds what it holds again by the numbers of its pulls.
+inline void refuse_unordered(chain_facts const& before, std::string_view stage) {
+    if (before.unordered)
+        throw config_error(message(stage, ": what it holds is pulled again after a load, and must come in the same order then, got parallel_map({.ordered = false}) before it"
+                                   "\n  HINT: leave .ordered = true, or put parallel_map behind ", stage));
+}
 
 /// What the consumer of a stage knows of the end of the stage before it.
 enum class end_of_input {
@@ -134,6 +142,13 @@ public:
     bool ended() const { return ended_; }
     /// What load() read of the end.
     end_of_input end() const { return end_; }
+    /// The positions behind the last item of the stage before, for trailing() of a stage that one thread uses: what was handed out is not told again after a load.
+    cover trailing(S& up)
+        requires one_thread
+    {
+        told_ = told_ || ended_;
+        return penstock::trailing(up);
+    }
 
     /// Items of pulls before `oldest` are not held any more.
     void release(std::uint64_t oldest) {
@@ -149,7 +164,7 @@ public:
         pulls_ = oldest_ = 0;
         due_ = resumable<S> ? 0 : never;
         live_ = 0;
-        ended_ = false;
+        ended_ = told_ = false;
         errors_.clear();
     }
 
@@ -157,7 +172,10 @@ public:
     void save(state_writer& w, S const& up, tally held) const
         requires(resumable<S> && one_thread)
     {
-        save(w, up, pulls_, ended_ ? end_of_input::met : end_of_input::ahead, held);
+        if (held.count != 0 && facts_of(up).unordered)
+            throw state_error(message("save: ", stage_, " holds ", held.count, " items of a batch that an exception interrupted, and parallel_map({.ordered = false}) would give others after a load"
+                                      "\n  HINT: save after the next item, put on_error before ", stage_, ", or leave .ordered = true"));
+        save(w, up, pulls_, told_ ? end_of_input::told : ended_ ? end_of_input::met : end_of_input::ahead, held);
     }
     /// The same up to pull `upto`, behind which `end` is what the consumer knows of the end.
     void save(state_writer& w, S const& up, std::uint64_t upto, end_of_input end, tally held = {}) const
@@ -233,7 +251,10 @@ public:
         }
         if (end_ != end_of_input::ahead) {  // what stands before may change its own position with the end, as a mix does with turns that are vacant here
             if (auto const item = pull(up)) throw state_error(message(at(pulls_ - 1), "the data ended here when the state was saved, and goes on with ", name(*item), " now", hint));
-            if (end_ == end_of_input::told) (void)penstock::trailing(up);
+            if (end_ == end_of_input::told) {
+                (void)penstock::trailing(up);
+                told_ = true;
+            }
         }
         if (seen != expected_)
             throw state_error(message("load: ", stage_, ": the ", seen.count, " items pulled again are not the ", expected_.count, " held when the state was saved", hint));
@@ -306,6 +327,7 @@ private:
     std::uint64_t every_;
     std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
     bool ended_ = false;                // of the pulling thread
+    bool told_ = false;                 // what trailing() hands out was
     snapshot fresh_;                    // being written
     std::vector<state_record> unused_;  // records of dropped snapshots, to be written again
     mutable Mutex mutex_;

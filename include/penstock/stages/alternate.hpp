@@ -69,7 +69,7 @@ auto alternate_of(std::uint64_t k, named_source<S>... all) {
 /// Buffers  nothing
 /// Resume   exact, a few integers per source
 /// Threads  none
-/// Errors   forwards those of the sources, an item each; config_error if k < 1, for bad names, and for sources cut by rank that do not know their largest part
+/// Errors   forwards those of the sources, before the item whose turn it is; config_error if k < 1, for bad names, and for sources cut by rank that do not know their largest part
 ///
 ///     alternate(2, range(5), from_vector<std::int64_t>({10, 11, 12}))    // 0 1 10 11 2 3 12 4
 template <class A, class B, class... More>

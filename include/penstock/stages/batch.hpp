@@ -38,7 +38,7 @@ public:
     static constexpr auto name = "batch";
     static constexpr int layout = 3;
     using item_type = batch_of<element>;
-    batch_stage(S before, std::uint64_t n, batch_options o = {}) : batch_stage::holding(std::move(before), name, o.remainder == remainder::pad ? (std::clamp)(n, least_every, most_every) : most_every), n_(n), remainder_(o.remainder) {
+    batch_stage(S before, std::uint64_t n, batch_options o = {}) : batch_stage::holding(std::move(before), name, o.remainder == remainder::pad ? (std::clamp)(n, least_every, most_every) : most_every, o.remainder != remainder::pad), n_(n), remainder_(o.remainder) {
         if (!copies && remainder_ == remainder::pad)
             throw config_error(message("batch(", n, ", {.remainder = remainder::pad}): padding copies items, which these cannot be, got pad\n  HINT: keep the short batch, or drop it"));
     }
@@ -47,6 +47,7 @@ public:
         auto const number = batches_of_epoch();
         if (number && emitted_ >= *number) {
             if (remainder_ == remainder::drop) drain();
+            else end();
             return std::nullopt;
         }
         if (!this->replay_.ended()) fill(number && emitted_ + 1 == *number);
@@ -54,7 +55,7 @@ public:
             if (remainder_ == remainder::drop) return short_of(number);
             if (now_.empty() && !number) return std::nullopt;
         }
-        if (this->replay_.ended() && (!number || emitted_ + 1 == *number)) now_.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again after a load would give it again
+        if (this->replay_.ended() && (!number || emitted_ + 1 == *number)) now_.cover.add(this->replay_.trailing(this->up));  // not earlier: what is pulled again after a load would give it again
         ++emitted_;
         first_ = this->replay_.pulls();
         if constexpr (copies)
@@ -85,7 +86,7 @@ public:
             first_ = this->replay_.pulls();
             this->replay_.release(first_);
         }
-        all.add(penstock::trailing(this->up));
+        all.add(this->replay_.trailing(this->up));
         return all;
     }
     tally held() const {
@@ -153,11 +154,21 @@ private:
                 (void)this->replay_.pull_n(this->up, room, g);
             }
         }
-        if (last && !this->replay_.ended() && remainder_ != remainder::drop) {
-            if (this->replay_.pull(this->up))
-                throw stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *facts_of(this->up).world_max, " items on any rank, and yielded more"),
-                                  "its counts are wrong: for shards, write the index again");
-        }
+        if (last && remainder_ != remainder::drop) end();
+    }
+    /// Nothing comes behind the last batch. That is asked: only then the stages before have met their end, and told all positions.
+    void end() {
+        penstock::cover more;
+        std::uint64_t items = 0;
+        for (; !this->replay_.ended(); ++items)
+            if (auto const item = this->replay_.pull(this->up)) {
+                if constexpr (is_keyed<input> || is_batch<input>) more.add(item->cover);
+            } else break;
+        if (items == 0) return;
+        auto error = stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *facts_of(this->up).world_max, " items on any rank, and yielded more"),
+                                 "its counts are wrong: for shards, write the index again");
+        error.positions = std::move(more);
+        throw error;
     }
     /// Items that are bytes alone are written where they belong: an append asks for room, and keeps three cursors in memory, for every item.
     void fill_plain(std::uint64_t room) {

@@ -36,7 +36,7 @@ public:
             else put(std::move(*item));
         }
         if (now_.empty()) return std::nullopt;
-        if (this->replay_.ended()) now_.cover.add(penstock::trailing(this->up));
+        if (this->replay_.ended()) now_.cover.add(this->replay_.trailing(this->up));
         auto out = std::exchange(now_, {});
         begin_at(this->replay_.pulls());
         return out;

@@ -140,7 +140,7 @@ private:
         b.first = from;
         auto const* const next = oldest();
         forget_before(next ? (std::min)(next->first, from) : from);
-        if (this->replay_.ended() && held_ == 0) out.cover.add(penstock::trailing(this->up));  // not earlier: what is pulled again would give it again
+        if (this->replay_.ended() && held_ == 0) out.cover.add(this->replay_.trailing(this->up));  // not earlier: what is pulled again would give it again
         return out;
     }
     /// Items are found again by pulling all since the oldest held one, so all of them are compared with what was pulled the first time.

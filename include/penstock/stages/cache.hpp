@@ -72,7 +72,9 @@ class [[nodiscard]] cache_stage : public stage_over<detail::outcome_stage<S>> {
 
 public:
     using item_type = typename S::item_type;
-    cache_stage(S before, cache_options o, Size size) : base(detail::outcome_stage<S>(std::move(before))), options_(o), size_(std::move(size)), replay_("cache", never) {}
+    cache_stage(S before, cache_options o, Size size) : base(detail::outcome_stage<S>(std::move(before))), options_(o), size_(std::move(size)), replay_("cache", never) {
+        refuse_unordered(facts_of(this->up), "cache");
+    }
 
     std::optional<item_type> next() {
         if (at_ == kept_.size() && !pull()) return std::nullopt;

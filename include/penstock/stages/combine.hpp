@@ -177,9 +177,12 @@ private:
                 try {
                     return source.pull(up);
                 } catch (...) {
-                    at_ = At + 1;
                     source.release(source.pulls());
-                    passes_.turn(this->in, At);
+                    if constexpr (is_batch<typename std::tuple_element_t<At, std::tuple<S...>>::item_type>) passes_[At].used = true;  // what failed is an item of the batch, which is still to come
+                    else {
+                        at_ = At + 1;
+                        passes_.turn(this->in, At);
+                    }
                     throw;
                 }
             }();

@@ -206,7 +206,7 @@ auto interleave_of(interleave_options o, std::vector<double> const& weights, Bra
 /// Buffers  nothing
 /// Resume   exact, a few integers per source; with all_restart and forever the next epoch goes on in the middle of unfinished passes
 /// Threads  none
-/// Errors   forwards those of the sources, a turn each; config_error for bad names and weights, for weights of some sources alone, for an empty source
+/// Errors   forwards those of the sources, before the item whose turn it is; config_error for bad names and weights, for weights of some sources alone, for an empty source
 ///          unless the rule is `all`, and for sources cut by rank that do not know their largest part; stage_error if a source yields more than it promised
 ///
 ///     interleave({}, named("a", 2, range(4)), named("b", 1, from_vector<std::int64_t>({10, 11})))    // 0 1 10 2 3 11

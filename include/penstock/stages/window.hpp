@@ -67,7 +67,7 @@ public:
     cover trailing() {
         for (auto& h : held_) this->waiting.add(h.item);
         held_.clear();
-        return dropping_over<S>::trailing();
+        return window_stage::holding::trailing();
     }
 
 private:

@@ -71,6 +71,7 @@ public:
     chain_facts facts() const {
         auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); });
         said.whole = said.whole && !said.split;  // the items of a divided source are this rank's, whatever numbers them
+        if (said.goes_on) return std::move(said).uncounted();  // they are left at the end of this rank's share, so the next epoch is another on every rank
         return said;
     }
     void save(state_writer& w) const
@@ -113,7 +114,8 @@ private:
                     if (auto item = std::get<At>(this->in.tuple()).next()) std::get<At>(got).emplace(std::move(*item));
                 } catch (...) {
                     drop(got);
-                    at_ = At + 1 == count ? 0 : At + 1;
+                    constexpr bool still_to_come = is_batch<typename std::tuple_element_t<At, std::tuple<S...>>::item_type>;  // what failed is an item of the batch
+                    at_ = still_to_come ? At : At + 1 == count ? 0 : At + 1;
                     broken_ = at_ != 0;
                     throw;
                 }

@@ -1,11 +1,18 @@
 # Implements: penstock::torch_cpu and penstock::c10 (with PENSTOCK_CUDA also torch_cuda, c10_cuda), imported targets of our own:
 # find_package(Torch) would pull in every GPU library and refuse to configure without the CUDA toolkit.
-# A missing piece leaves its target undefined and a sentence in PENSTOCK_TORCH_MISSING or PENSTOCK_C10D_MISSING; nothing here is fatal.
+# A missing piece leaves its target undefined, and what it is and how to get it in PENSTOCK_{TORCH,C10D}_MISSING and _GET; nothing here is fatal.
 include_guard(GLOBAL)
 
 set(PENSTOCK_TORCH_DIR "" CACHE PATH "torch package of a wheel, or an unpacked LibTorch zip; empty = look for it")
 set(PENSTOCK_TORCH_MISSING "")
 set(PENSTOCK_C10D_MISSING "")
+set(PENSTOCK_TORCH_GET "-DPENSTOCK_TORCH_DIR=<folder 'torch' of a wheel>")
+if(PENSTOCK_INSTALLED)
+  string(APPEND PENSTOCK_TORCH_GET ", or activate the Python that has one; for dist and train also apt install libgloo-dev nlohmann-json3-dev")
+else()
+  string(PREPEND PENSTOCK_TORCH_GET "cmake/bootstrap.sh, or ")
+endif()
+set(PENSTOCK_C10D_GET "${PENSTOCK_TORCH_GET}")
 
 # Where `python` keeps its torch package. The package is located, never imported: the small CPU install cannot be imported.
 function(penstock_torch_of_python python result)
@@ -31,9 +38,9 @@ if(NOT penstock_torch_dir AND EXISTS "${CMAKE_CURRENT_LIST_DIR}/../.venv/bin/pyt
 endif()
 
 if(NOT penstock_torch_dir)
-  set(PENSTOCK_TORCH_MISSING "no torch package found: run cmake/bootstrap.sh, or set -DPENSTOCK_TORCH_DIR")
+  set(PENSTOCK_TORCH_MISSING "needs LibTorch 2.11 ... 2.15, and found no torch package")
 elseif(NOT EXISTS "${penstock_torch_dir}/lib/libtorch_cpu.so" OR NOT EXISTS "${penstock_torch_dir}/include/ATen/ATen.h")
-  set(PENSTOCK_TORCH_MISSING "'${penstock_torch_dir}' has no lib/libtorch_cpu.so or no include/ATen: set -DPENSTOCK_TORCH_DIR to a whole package")
+  set(PENSTOCK_TORCH_MISSING "needs a whole torch package, and '${penstock_torch_dir}' has no lib/libtorch_cpu.so or no include/ATen")
 endif()
 if(PENSTOCK_TORCH_MISSING)
   set(PENSTOCK_C10D_MISSING "${PENSTOCK_TORCH_MISSING}")
@@ -64,9 +71,10 @@ target_link_libraries(penstock::torch_cpu INTERFACE penstock::c10 Threads::Threa
 # c10d: the headers are in the package, gloo's (which ProcessGroupGloo.hpp includes) are not; nothing of libgloo is linked.
 find_path(PENSTOCK_GLOO_INCLUDE gloo/transport/device.h)
 if(NOT EXISTS "${penstock_torch_dir}/include/torch/csrc/distributed/c10d/reducer.hpp")
-  set(PENSTOCK_C10D_MISSING "the torch package in '${penstock_torch_dir}' has no c10d headers: take torch 2.11 to 2.15")
+  set(PENSTOCK_C10D_MISSING "needs LibTorch 2.11 ... 2.15, and the torch package in '${penstock_torch_dir}' has no c10d headers")
 elseif(NOT PENSTOCK_GLOO_INCLUDE)
-  set(PENSTOCK_C10D_MISSING "no gloo headers: apt install libgloo-dev, or set -DPENSTOCK_GLOO_INCLUDE")
+  set(PENSTOCK_C10D_MISSING "needs gloo's headers")
+  set(PENSTOCK_C10D_GET "apt install libgloo-dev, or -DPENSTOCK_GLOO_INCLUDE=<the folder above gloo/>")
 else()
   add_library(penstock::c10d INTERFACE IMPORTED GLOBAL)
   target_include_directories(penstock::c10d SYSTEM INTERFACE "${PENSTOCK_GLOO_INCLUDE}")
@@ -78,7 +86,9 @@ endif()
 if(PENSTOCK_CUDA)
   find_package(CUDAToolkit)
   if(NOT CUDAToolkit_FOUND)
-    set(PENSTOCK_TORCH_MISSING "PENSTOCK_CUDA is on, but there is no CUDA toolkit: apt install nvidia-cuda-toolkit, or turn PENSTOCK_CUDA off")
+    set(PENSTOCK_TORCH_MISSING "needs the CUDA toolkit, because PENSTOCK_CUDA is on")
+    set(PENSTOCK_TORCH_GET "apt install nvidia-cuda-toolkit, or -DPENSTOCK_CUDA=OFF")
+    set(PENSTOCK_C10D_GET "${PENSTOCK_TORCH_GET}")
     set(PENSTOCK_C10D_MISSING "${PENSTOCK_TORCH_MISSING}")
     return()
   endif()

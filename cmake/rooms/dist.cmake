@@ -21,5 +21,5 @@ if(TARGET penstock::c10d)
     dist/watch.hpp
   )
 else()
-  penstock_room_off(dist "${PENSTOCK_C10D_MISSING}" "")
+  penstock_room_off(dist "${PENSTOCK_C10D_MISSING}" "${PENSTOCK_C10D_GET}")
 endif()

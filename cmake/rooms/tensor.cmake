@@ -10,5 +10,5 @@ if(TARGET penstock::torch_cpu)
     tensor/to_device.hpp
   )
 elseif(PENSTOCK_TORCH_MISSING)
-  penstock_room_off(tensor "${PENSTOCK_TORCH_MISSING}" "")
+  penstock_room_off(tensor "${PENSTOCK_TORCH_MISSING}" "${PENSTOCK_TORCH_GET}")
 endif()

@@ -3,7 +3,7 @@
 penstock_need_room(tensor)
 penstock_need_room(dist)
 find_package(nlohmann_json 3.10 QUIET)
-if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
+if(nlohmann_json_FOUND)
   penstock_room(train USES tensor dist io WITH stages ranges formats image LIBS nlohmann_json::nlohmann_json HEADERS
     train.hpp
     train/autocast.hpp
@@ -48,4 +48,6 @@ if(TARGET penstock::tensor AND TARGET penstock::dist AND nlohmann_json_FOUND)
     train/window.hpp
     train/write_safetensors.hpp
   )
+else()
+  penstock_room_off(train "needs nlohmann-json 3.10 or newer" "apt install nlohmann-json3-dev")
 endif()

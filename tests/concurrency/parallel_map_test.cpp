@@ -3,12 +3,14 @@
 #include "sources.hpp"
 
 #include <penstock/concurrency/prefetch.hpp>
+#include <penstock/core/any_pipeline.hpp>
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
+#include <penstock/stages/window.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -489,4 +491,15 @@ TEST_CASE("parallel_map: wrong options are named", "[unit][parallel_map]") {
     }
     auto const text = test::error_of<ps::config_error>([&] { (void)ps::parallel_map(f, {.window = -7}); return 0; });
     CHECK(text.find("window must be 1 to 1000000, got -7\n  HINT") != text.npos);
+}
+
+TEST_CASE("parallel_map, unordered: stages that find their items again by number are refused behind it", "[unit][parallel_map]") {
+    auto unordered = [] { return ps::range(9) | ps::parallel_map([](auto i) { return i; }, {.threads = 2, .ordered = false}); };
+    auto refused = [](auto build) { return test::error_of<ps::config_error>([&] { return (void)build(), 0; }); };
+    auto const twice = refused([&] { return unordered() | ps::parallel_map([](auto i) { return i; }, {.threads = 2, .ordered = false}); });
+    CHECK(twice.find("got parallel_map({.ordered = false}) before it\n  HINT: ") != twice.npos);
+    CHECK(refused([&] { return ps::any(unordered()) | ps::window(2); }).starts_with("window: "));
+    CHECK(refused([&] { return unordered() | ps::prefetch(2) | ps::window(2); }).starts_with("window: "));
+    (void)(unordered() | ps::batch(2));
+    (void)(unordered() | ps::parallel_map([](auto i) { return i; }, {.threads = 2}));
 }

@@ -126,9 +126,9 @@ public:
         stop_reads_.link(std::move(token));
         up_.attach(stop_reads_.token());
     }
-    /// After the end, when no turn will touch the source again.
+    /// After the end as the consumer met it, when no turn will touch the source again: that a turn met it already is a matter of time.
     cover trailing() {
-        if (!over() && end_ == end_of_input::ahead) return {};  // after a load it may have been met before
+        if (end_ == end_of_input::ahead) return {};
         std::unique_lock hold(lock_);
         changed_.wait(hold, [&] { return !busy_; });
         end_ = end_of_input::told;

@@ -44,7 +44,8 @@ public:
     }
 
     std::optional<item_type> next() {
-        auto const number = batches_of_epoch();
+        if (!std::exchange(asked_, true)) number_ = batches_of_epoch();
+        auto const number = number_;
         if (number && emitted_ >= *number) {
             if (remainder_ == remainder::drop) drain();
             else end();
@@ -101,6 +102,7 @@ public:
         now_ = {};
         filler_.reset();
         emitted_ = first_ = newest_ = filler_at_ = 0;
+        asked_ = false;
     }
     static void position(auto& self, auto& p) {
         p.same("n", self.n_);
@@ -253,6 +255,8 @@ private:
     std::uint64_t filler_mark_ = 0;
     std::uint64_t newest_ = 0, filler_at_ = 0;  // numbers of the pulls of the newest item, and of filler_
     std::uint64_t emitted_ = 0;
+    std::optional<std::uint64_t> number_;  // of batches in this epoch, if `asked_`
+    bool asked_ = false;
     std::uint64_t first_ = 0;  // number of the first pull of the batch that is being filled
 };
 

@@ -261,7 +261,7 @@ TEST_CASE("replay: pull_n takes every snapshot that falls into its run", "[unit]
         r.release(held);
         ps::state out;
         ps::state_writer w(out);
-        r.save(w, up, ps::tally{});
+        r.save(w, up, ps::tally{.count = 1});
         ps::state_reader in(out);
         CHECK(in.stage("range", 1).get("at") == held / 3 * 3);
         CHECK(in.stage("test.replay", 2).get("from") == held / 3 * 3);

@@ -183,7 +183,7 @@ public:
     {
         std::lock_guard guard(mutex_);
         auto from = upto;
-        if (live_ == 0 || (one_thread && oldest_ == pulls_)) up.save(w);
+        if (live_ == 0 || (one_thread && (oldest_ == pulls_ || held.count == 0))) up.save(w);  // nothing is to be pulled again
         else {
             auto const& s = ring_[newest_needed()];
             from = s.at;

@@ -48,7 +48,7 @@ if [[ $targets != *$'\n'train_classifier:* ]]; then
     grep '| off |' "$log" >&2 || printf '  CLI11: apt install libcli11-dev\n' >&2
     exit 1
 fi
-quietly cmake --build "$build" --parallel "${PENSTOCK_JOBS:-$(nproc)}" --target fashion_to_shards train_classifier
+quietly cmake --build "$build" --parallel "${PENSTOCK_JOBS:-$(nproc)}" --target fashion_to_shards train_classifier penstock-doctor penstock-index
 
 say "3/4 data: ${data#"$root"/}"
 "$build/examples/fashion_to_shards" "$idx" "$data"

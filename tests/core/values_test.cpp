@@ -7,10 +7,12 @@
 #include <penstock/core/keyed.hpp>
 #include <penstock/core/name_slots.hpp>
 #include <penstock/core/world.hpp>
+#include <penstock/version.hpp>
 
 #include <support/sources.hpp>
 
 #include <cstddef>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -216,4 +218,10 @@ TEST_CASE("world: an impossible place is named", "[unit][world]") {
     CHECK(text.find("split_by_rank: rank must be < world, got rank 4, world 4\n  HINT: ") != text.npos);
     text = error_of<ps::config_error>([] { return ps::checked({0, 0}, "split_by_rank"); });
     CHECK(text.find("world size must be >= 1, got 0") != text.npos);
+}
+
+TEST_CASE("version: the number is that of the text", "[unit]") {
+    int major = 0, minor = 0, patch = 0;
+    REQUIRE(std::sscanf(PENSTOCK_VERSION, "%d.%d.%d", &major, &minor, &patch) == 3);
+    CHECK(PENSTOCK_VERSION_NUMBER == 10000 * major + 100 * minor + patch);
 }

@@ -79,4 +79,6 @@ TEST_CASE("epoch: children and branches differ by name and parent, the epoch its
     CHECK(keys.size() == 7);
     CHECK(ps::epoch::of(3, 5).key == e.key);
     CHECK(ps::epoch{}.key == ps::epoch::of(0, 0).key);
+    CHECK(ps::epoch{3, 4} == e);
+    CHECK(ps::epoch{.seed = 3, .index = 4} == e);  // written by hand it draws by its seed as well
 }

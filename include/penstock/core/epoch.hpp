@@ -19,12 +19,12 @@ class ledger;
 struct epoch {
     std::uint64_t seed = 0;
     std::uint64_t index = 0;
-    std::uint64_t key = mix64(0);
-    std::uint64_t line = mix64(0);
+    std::uint64_t key = mix64(seed);
+    std::uint64_t line = mix64(seed);
     ledger const* used = nullptr;      ///< of the sources below: what is not to be delivered again; looked at during reset alone
     std::uint32_t* claims = nullptr;   ///< counts the sources below that do so
 
-    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {seed, index, mix64(seed), mix64(seed)}; }
+    static constexpr epoch of(std::uint64_t seed, std::uint64_t index) { return {.seed = seed, .index = index}; }
 
     constexpr epoch child(std::string_view stage) const { return {seed, index, child_key(key, stage), line, used, claims}; }
     /// Without the ledger: what may be kept beyond the reset.

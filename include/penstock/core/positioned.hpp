@@ -18,6 +18,24 @@ namespace penstock {
 /// A number, which a state holds bit by bit.
 template <class T>
 concept plain_number = (std::is_arithmetic_v<T> || std::is_enum_v<T>) && sizeof(T) <= sizeof(std::uint64_t);
+
+namespace detail {
+
+template <plain_number T>
+std::uint64_t to_bits(T x) {
+    if constexpr (std::is_same_v<T, float>) return std::bit_cast<std::uint32_t>(x);
+    else if constexpr (std::is_same_v<T, double>) return std::bit_cast<std::uint64_t>(x);
+    else return static_cast<std::uint64_t>(x);
+}
+template <plain_number T>
+T from_bits(std::uint64_t bits) {
+    if constexpr (std::is_same_v<T, float>) return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    else if constexpr (std::is_same_v<T, double>) return std::bit_cast<double>(bits);
+    else return static_cast<T>(bits);
+}
+
+}  // namespace detail
+
 /// What a position may hold: a number, or a type that writes itself into a record and reads itself back.
 template <class T>
 concept saveable = plain_number<T> || requires(T const& c, T& t, state_writer::record w, state_reader::record const& r) {
@@ -32,8 +50,7 @@ public:
 
     template <plain_number T>
     void operator()(std::string_view name, T const& field, std::uint64_t = 0) {
-        if constexpr (std::is_floating_point_v<T>) r_.put(name, bits(field));
-        else r_.put(name, static_cast<std::uint64_t>(field));
+        r_.put(name, detail::to_bits(field));
     }
     /// A field that writes itself.
     template <class T>
@@ -42,15 +59,12 @@ public:
     }
     /// A number that is told from other members, and read back into one of its own.
     void now(std::string_view name, std::uint64_t value, std::uint64_t const&) { r_.put(name, value); }
-    template <class T>
-    void same(std::string_view name, T const& argument, std::string_view = {}) {
+    template <plain_number T>
+    void same(std::string_view name, T argument, std::string_view = {}) {
         (*this)(name, argument);
     }
 
 private:
-    static std::uint64_t bits(float x) { return std::bit_cast<std::uint32_t>(x); }
-    static std::uint64_t bits(double x) { return std::bit_cast<std::uint64_t>(x); }
-
     state_writer::record r_;
 };
 
@@ -64,9 +78,9 @@ public:
     void operator()(std::string_view name, T& field, std::uint64_t most = (std::numeric_limits<std::uint64_t>::max)()) {
         auto const n = r_.get(name);
         if (n > most) throw state_error(message("load: ", stage_, " was saved with ", name, ' ', n, ", here it is at most ", most, hint));
-        if constexpr (std::is_same_v<T, float>) field = std::bit_cast<float>(static_cast<std::uint32_t>(n));
-        else if constexpr (std::is_same_v<T, double>) field = std::bit_cast<double>(n);
-        else field = static_cast<T>(n);
+        auto const read = detail::from_bits<T>(n);
+        if (detail::to_bits(read) != n) throw state_error(message("load: ", stage_, ": ", name, ' ', n, " is more than its field holds\n  HINT: the state is damaged; use an older checkpoint"));
+        field = read;
     }
     template <class T>
     void operator()(T& field) {
@@ -74,12 +88,16 @@ public:
     }
     void now(std::string_view name, std::uint64_t, std::uint64_t& member) { member = r_.get(name); }
     /// An argument of the stage, which the one that was saved must have had as well; or a hash of several, whose names are in `what`.
-    template <class T>
-    void same(std::string_view name, T const& argument, std::string_view what = {}) {
-        auto const saved = r_.get(name), mine = static_cast<std::uint64_t>(argument);
-        if (saved == mine) return;
+    template <plain_number T>
+    void same(std::string_view name, T argument, std::string_view what = {}) {
+        auto const saved = r_.get(name);
+        if (saved == detail::to_bits(argument)) return;
         if (!what.empty()) throw state_error(message("load: ", stage_, " was saved with other ", what, hint));
-        throw state_error(message("load: ", stage_, " was saved with ", name, ' ', saved, ", this one has ", mine, hint));
+        auto const shown = [](T x) {
+            if constexpr (std::is_enum_v<T>) return +static_cast<std::underlying_type_t<T>>(x);
+            else return +x;  // a char is a number here
+        };
+        throw state_error(message("load: ", stage_, " was saved with ", name, ' ', shown(detail::from_bits<T>(saved)), ", this one has ", shown(argument), hint));
     }
 
 private:

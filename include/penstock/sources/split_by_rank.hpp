@@ -1,7 +1,7 @@
 // Implements: split_by_rank(world), this rank's even share of every epoch: of a plan of shards, of data in memory, or of any stream of items.
 #pragma once
 
-#include <penstock/core/stage.hpp>          // defines: plan_stage, stage_over, source, broken_chain
+#include <penstock/core/positioned.hpp>     // defines: positioned, plan_stage, source, broken_chain
 #include <penstock/core/world.hpp>          // defines: world, checked
 #include <penstock/sources/in_memory.hpp>   // defines: in_memory, dealt_source
 #include <penstock/sources/shard_plan.hpp>  // defines: shard_plan
@@ -16,10 +16,11 @@ namespace penstock {
 
 /// Item i is rank i mod W's. What fails is an item too, on every rank, so that all ranks number the stream alike.
 template <class S>
-class [[nodiscard]] split_stage : public stage_over<S> {
+class [[nodiscard]] split_stage : public positioned<split_stage<S>, S> {
 public:
+    static constexpr auto name = "split_by_rank", instead = "put split_by_rank right behind the source that has the items in memory, or split the list of shards";
     using item_type = typename S::item_type;
-    split_stage(S input, world w) : stage_over<S>(std::move(input)), world_(w), before_(w.rank) {}
+    split_stage(S input, world w) : split_stage::positioned(std::move(input)), world_(w), before_(w.rank) {}
 
     std::optional<item_type> next() {
         if (!passed_over()) return std::nullopt;
@@ -28,29 +29,11 @@ public:
     bool discard() {
         return passed_over() && taken([this] { return penstock::discard(this->up); });
     }
-    void reset(epoch e)
-        requires resettable<S>
-    {
-        refuse_recut(e, "split_by_rank over a stream", "put split_by_rank right behind the source that has the items in memory, or split the list of shards");
-        this->up.reset(e);
-        before_ = world_.rank;
-    }
-    void save(state_writer& w) const
-        requires resumable<S>
-    {
-        this->up.save(w);
-        w.stage("split_by_rank", 1).put("rank", world_.rank).put("size", world_.size).put("before", before_);
-    }
-    void load(state_reader& r)
-        requires resumable<S>
-    {
-        this->up.load(r);
-        auto const record = r.stage("split_by_rank", 1);
-        auto const rank = record.get("rank"), size = record.get("size"), before = record.get("before");
-        if (rank != world_.rank || size != world_.size || before >= size)
-            throw state_error(message("load: split_by_rank: saved on rank ", rank, " of ", size, ", this is rank ", world_.rank, " of ", world_.size,
-                                      "\n  HINT: a stream goes on in the world that was saved; to change it put split_by_rank right behind the source that has the items in memory, or split the list of shards"));
-        before_ = before;
+    void restart() { before_ = world_.rank; }
+    static void position(auto& self, auto& p) {
+        p.same("rank", self.world_.rank);
+        p.same("size", self.world_.size);
+        p("before", self.before_, self.world_.size - 1);
     }
     size_hint hint() const {
         auto const mine = [this](std::uint64_t items) { return items <= before_ ? 0 : (items - before_ - 1) / world_.size + 1; };

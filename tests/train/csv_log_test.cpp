@@ -117,3 +117,26 @@ TEST_CASE("csv_log: a full disk is an error, and the rows come with the next flu
     CHECK(has(error_of<penstock::config_error>([&] { train::csv_log(dir / "x.csv", {"a,b"}); }), "'a,b'"));
     CHECK(has(error_of<penstock::stage_error>([&] { train::csv_log("/proc/penstock/x.csv", {"a"}).flush(); }), "/proc/penstock"));
 }
+
+TEST_CASE("csv_log: rows that cannot be read again for a new column stay where they are", "[unit][csv_log]") {
+    test::scratch dir;
+    auto const in_the_way = [&](auto put) {
+        test::fs::remove(dir / "m.csv");
+        train::csv_log log(dir / "m.csv", {"a"});
+        log.row(1, {{"a", 1}});
+        log.flush();
+        test::fs::rename(dir / "m.csv", dir / "kept.csv");
+        put(dir / "m.csv");
+        log.row(2, {{"b", 2}});
+        auto const text = error_of<penstock::error>([&] { log.flush(); });
+        CHECK(log.waiting() == 1);
+        test::fs::rename(dir / "m.csv", dir / "foreign");
+        test::fs::rename(dir / "kept.csv", dir / "m.csv");
+        log.flush();
+        CHECK(test::slurp(dir / "m.csv") == "step,a,b\n1,1,\n2,,2\n");
+        return text;
+    };
+    CHECK(has(in_the_way([](auto const& path) { test::spill(path, "dear diary\n"); }), "its first line is 'dear diary'"));
+    CHECK(test::slurp(dir / "foreign") == "dear diary\n");
+    CHECK(has(in_the_way([](auto const& path) { test::fs::create_symlink("/proc/self/mem", path); }), "read: Input/output error"));  // a disk that fails in the middle
+}

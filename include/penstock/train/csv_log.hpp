@@ -47,7 +47,7 @@ public:
     ~csv_log() {
         try {
             if (fd_ >= 0 || !rows_.empty()) flush();
-        } catch (error const&) {}  // NOLINT: a destructor has nobody to tell; flush() before to know
+        } catch (...) {}  // NOLINT: a destructor has nobody to tell; flush() before to know
         if (fd_ >= 0) ::close(fd_);
     }
 
@@ -146,8 +146,10 @@ private:
     }
     /// The file anew, with all columns: its rows up to step `last`.
     void rewrite(std::uint64_t last) {
+        refuse_foreign();  // another file may have taken its name since
         std::string line, rows, header = "step";
-        if (std::ifstream in(path_, std::ios::binary); std::getline(in, line) && is_header(line)) {
+        std::ifstream in(path_, std::ios::binary);
+        if (std::getline(in, line)) {
             std::vector<std::size_t> places;
             for (std::string_view rest = std::string_view(line).substr((std::min)(line.size(), std::size_t{5})); !rest.empty();) {
                 auto const end = (std::min)(rest.find(','), rest.size());
@@ -167,6 +169,7 @@ private:
                 if (r.step <= last) rows += line_of(r);
             }
         }
+        if (in.bad()) throw detail::write_error(path_, "read", EIO);  // else the rows behind the bad place would be gone
         for (auto const& c : columns_) header += "," + c;
         durable_file fresh(path_);
         fresh.write(header + "\n" + rows);

@@ -136,7 +136,7 @@ consteval int layout_of() {
 ///     static constexpr int layout = 2;               of its record, once that has changed
 ///     static constexpr bool saveable_position        false where the types at hand cannot be saved
 ///     std::optional<n> left_of(optional<n> items)    of that many items left before it, how many it yields from here on
-///     n whole_of(n items)                            of an epoch of that many, how many it yields
+///     n per_epoch(n items)                           of an epoch of that many, how many it yields
 ///
 /// Base: stage_over, or dropping_over for one that drops items.
 template <class Self, source S, template <class> class Base = stage_over>
@@ -183,7 +183,7 @@ struct positioned : Base<S> {
     }
     chain_facts facts() const {
         auto const& self = static_cast<Self const&>(*this);
-        if constexpr (requires { self.whole_of(std::uint64_t()); }) return facts_of(this->up).recounted([&](std::uint64_t items) { return self.whole_of(items); });
+        if constexpr (requires { self.per_epoch(std::uint64_t()); }) return facts_of(this->up).recounted([&](std::uint64_t items) { return self.per_epoch(items); });
         else return base::facts();
     }
 

@@ -35,7 +35,7 @@ public:
         if (items) *items -= (std::min)(*items, left_);
         return items;
     }
-    std::uint64_t whole_of(std::uint64_t items) const { return items - (std::min)(items, n_); }
+    std::uint64_t per_epoch(std::uint64_t items) const { return items - (std::min)(items, n_); }
     template <class F>
     bool for_each_while(F& f) {
         if (!passed_over()) return true;

@@ -26,10 +26,10 @@ public:
     void restart() { between_ = 0; }
     static void position(auto& self, auto& p) { p("between", self.between_, self.n_ - 1); }
     std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const {
-        if (items) *items = whole_of(*items - (std::min)(*items, between_));
+        if (items) *items = per_epoch(*items - (std::min)(*items, between_));
         return items;
     }
-    std::uint64_t whole_of(std::uint64_t items) const { return items / n_ + (items % n_ != 0); }
+    std::uint64_t per_epoch(std::uint64_t items) const { return items / n_ + (items % n_ != 0); }
     template <class F>
     bool for_each_while(F& f) {
         auto between = between_;

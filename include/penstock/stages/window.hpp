@@ -60,9 +60,9 @@ public:
         this->replay_.release(first());
     }
     std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const {  // a gap is open only while nothing is held
-        return items ? std::optional(whole_of(*items + held_.size() - (std::min)(*items, gap_))) : items;
+        return items ? std::optional(per_epoch(*items + held_.size() - (std::min)(*items, gap_))) : items;
     }
-    std::uint64_t whole_of(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
+    std::uint64_t per_epoch(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
     /// Also what is in no further window.
     cover trailing() {
         for (auto& h : held_) this->waiting.add(h.item);

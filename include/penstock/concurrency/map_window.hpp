@@ -28,6 +28,8 @@
 
 namespace penstock::detail {
 
+inline constexpr std::uint64_t most_map_window = 1'000'000;
+
 /// The items of S between the oldest that was not delivered and the newest that was pulled, at most `window`, and what f made of them.
 ///
 /// The consumer alone pulls S, cuts what came into chunks and publishes those by number; whoever has time *claims* the oldest one that nobody has
@@ -113,7 +115,7 @@ public:
         replay_.load(r, up_);
         auto const record = r.stage("parallel_map", 1);
         offset_bits delivered;
-        delivered.load(record, most_window);
+        delivered.load(record, most_map_window);
         replay_.repeat(up_, [](std::uint64_t) { return false; }, [](std::uint64_t, input&&) {});
         delivered.each([&](std::uint64_t k) { passed_.push_back(replay_.pulls() + k); });
         end_ = replay_.end();
@@ -144,8 +146,6 @@ public:
     bool ordered() const { return ordered_; }
     S& up() { return up_; }
     S const& up() const { return up_; }
-
-    static constexpr std::size_t most_threads = 1024, most_window = 1'000'000;
 
 private:
     using cell = map_cell<input, item_type>;

@@ -98,7 +98,7 @@ private:
 ///     range(4) | parallel_map([](auto i) { return i * i; }, {.threads = 2})    // 0 1 4 9
 template <class F>
 auto parallel_map(F f, parallel_map_options o = {}) {
-    constexpr std::int64_t most_threads = 1024, most_window = 1'000'000;
+    constexpr std::int64_t most_threads = 1024, most_window = detail::most_map_window;
     if (o.threads < 0 || o.threads > most_threads)
         throw config_error(message("parallel_map(threads): threads must be 1 to ", most_threads, ", got ", o.threads, "\n  HINT: leave it out to use those of the executor"));
     if (o.window < 0 || o.window > most_window)

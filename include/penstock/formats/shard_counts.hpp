@@ -63,8 +63,7 @@ namespace detail {
 [[noreturn]] inline void refuse_shard(stage_error const& e, std::string_view hint = {}) {
     auto const text = std::string(e.what());
     if (hint.empty()) std::throw_with_nested(config_error(text));
-    bool const says_what_to_do = text.find("\n  HINT: ") != text.npos;
-    std::throw_with_nested(config_error(says_what_to_do ? message(text, "; or take it off the list") : message(text, "\n  HINT: ", hint)));
+    std::throw_with_nested(config_error(e.hint.empty() ? message(text, "\n  HINT: ", hint) : message(text, "; or take it off the list")));
 }
 
 /// The turn to scan the shards of a directory: one process has it at a time, and waits for it here. Where the directory cannot be written

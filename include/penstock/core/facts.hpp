@@ -37,6 +37,9 @@ struct chain_facts {
         counted = false;
         return std::move(*this);
     }
+    /// Behind a stage that may end before what stands before it has: vacant turns and errors decide where a source that goes on is left, so that every
+    /// rank begins its next epoch elsewhere.
+    chain_facts&& cut_short() && { return goes_on ? std::move(*this).uncounted() : std::move(*this); }
     /// Where some items of any rank may be missing, up to all.
     chain_facts&& at_most() && {
         world_min.reset();

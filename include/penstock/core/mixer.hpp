@@ -59,6 +59,7 @@ public:
         auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return a + b; });
         auto const rule = passes_.rule();
         said.world_max = world_most();
+        if (rule == stop_rule::first) said = std::move(said).cut_short();
         if (rule != stop_rule::all) said.world_min.reset();
         said.counted = said.counted && rule != stop_rule::forever;
         said.goes_on = said.goes_on || passes_.restarts();

@@ -81,6 +81,7 @@ public:
     chain_facts facts() const {
         auto said = this->in.joint([](std::uint64_t a, std::uint64_t) { return a; }).at_most();
         said.world_max = steps();
+        if (passes_.rule() == stop_rule::first) said = std::move(said).cut_short();
         said.goes_on = said.goes_on || passes_.restarts();
         said.same_every_epoch = said.same_every_epoch && !passes_.restarts();
         return said;

@@ -122,7 +122,7 @@ public:
         return {0, most};
     }
     chain_facts facts() const {
-        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); }).at_most();
+        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); }).at_most().cut_short();
     }
     void save(state_writer& w) const
         requires both::resumes

@@ -27,9 +27,7 @@ public:
     static void position(auto& self, auto& p) { p("left", self.left_, self.n_); }
     std::optional<std::uint64_t> left_of(std::optional<std::uint64_t> items) const { return (std::min)(items.value_or(left_), left_); }
     chain_facts facts() const {
-        auto said = facts_of(this->up).recounted([this](std::uint64_t items) { return (std::min)(items, n_); });
-        if (said.goes_on) return std::move(said).uncounted();  // turns that are vacant on this rank, and errors, decide where it is left
-        return said;
+        return facts_of(this->up).recounted([this](std::uint64_t items) { return (std::min)(items, n_); }).cut_short();
     }
     template <class F>
     bool for_each_while(F& f) {

@@ -71,8 +71,7 @@ public:
     chain_facts facts() const {
         auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return (std::min)(a, b); });
         said.whole = said.whole && !said.split;  // the items of a divided source are this rank's, whatever numbers them
-        if (said.goes_on) return std::move(said).uncounted();  // they are left at the end of this rank's share, so the next epoch is another on every rank
-        return said;
+        return std::move(said).cut_short();
     }
     void save(state_writer& w) const
         requires all_of::resumes

@@ -51,7 +51,7 @@ using one = batch_of<int>;
 int small(long long n) { return static_cast<int>(n % 1'000'003); }
 int digit(int i) { return std::abs(i) % 10; }
 int digit(one const& b) { return b.empty() ? 0 : digit(b.items.front()); }
-skips everything() { return {.total = 1'000'000, .in_a_row = 1'000'000, .user = true}; }
+skips everything() { return {.total = 20'000, .in_a_row = 2'000, .user = true}; }  // a mix that fails for ever is given up in a second
 
 /// A stage over items of type In that make(argument, surroundings) builds.
 template <class In, class Out = In, class Make>

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <penstock/core/errors.hpp>        // defines: config_error, message
-#include <penstock/core/facts.hpp>         // defines: chain_facts
+#include <penstock/core/facts.hpp>         // defines: chain_facts, facts_of
 #include <penstock/core/source.hpp>        // defines: resumable
 #include <penstock/core/state.hpp>         // defines: state
 #include <penstock/core/world.hpp>         // defines: world
-#include <penstock/dist/agreement.hpp>     // defines: dist::claims
+#include <penstock/dist/agreement.hpp>     // defines: dist::agree, dist::claims, dist::context
 #include <penstock/train/checksum.hpp>     // defines: crc32c
 #include <penstock/train/fit_options.hpp>  // defines: fit_options, schedule
 #include <penstock/train/precision.hpp>    // defines: precision, name_of
@@ -20,9 +20,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <typeinfo>
 #include <utility>
 
@@ -159,6 +161,57 @@ inline dist::claims weight_claims(torch::nn::Module const& m) {
         out.emplace_back(message("weights '", kv.key(), '\''), message("checksum ", crc32c(host.const_data_ptr(), host.nbytes())));
     }
     return out;
+}
+
+/// Optimizer steps that so many batches make.
+inline std::uint64_t steps_of(fit_options const& o, std::uint64_t batches) {
+    auto const window = static_cast<std::uint64_t>(o.accumulate);
+    return batches / window + (batches % window != 0);
+}
+
+/// All of the above, of a whole run.
+template <class Data, class Optimizer, class Parts>
+dist::claims run_claims(fit_options const& o, precision p, Data const& data, torch::nn::Module const& model, Optimizer const& opt, Parts const& parts) {
+    auto all = option_claims(o, p);
+    auto const add = [&all](dist::claims more) { std::ranges::move(more, std::back_inserter(all)); };
+    std::uint64_t steps = o.max_steps;
+    bool const shared = o.split == data_split::by_rank;  // else every rank may have data of its own
+    if (auto const most = facts_of(data).world_max; shared && most) {
+        all.emplace_back("number of batches per epoch", std::to_string(*most));
+        auto const whole = steps_of(o, *most) * o.epochs;
+        steps = steps == 0 ? whole : (std::min)(steps, whole);
+    }
+    add(schedule_claims(o.schedule, steps));
+    add(model_claims(model));
+    add(optimizer_claims(opt));
+    int number = 0;
+    std::apply([&](auto const&... part) { (add(part_claims(part, ++number)), ...); }, parts);
+    if (shared) add(data_claims(data));
+    return all;
+}
+
+/// A collective, before the first step.
+inline void agree_on_run(dist::context& ctx, dist::claims mine) {
+    ctx.collective_phase("compares what the ranks were given");
+    (void)dist::agree(ctx, std::move(mine), "fit", "start all ranks with the same program and arguments, and look for a shard that differs on one machine");
+}
+/// A collective, after `step` steps, `applied` of which changed the weights.
+inline void agree_on_weights(dist::context& ctx, torch::nn::Module const& model, schedule const& factor, std::uint64_t step, std::uint64_t applied) {
+    if (ctx.world_size() == 1) return;
+    ctx.collective_phase("compares the weights");
+    auto mine = weight_claims(model);
+    auto const last = applied == 0 ? 0 : applied - 1;  // where nobody knows how long a run is, its schedule was asked for the first step only
+    mine.insert(mine.begin(), {message(".schedule at step ", last), exact_text(factor(static_cast<double>(last)))});
+    (void)dist::agree(ctx, std::move(mine), message("fit, after step ", step),
+                      "a rank's own code changed its weights (an on_step, a loss that writes into the model), or a machine computes wrongly; resume from the last checkpoint");
+}
+/// A collective: if the data of one rank has a `fault` all ranks refuse; of a wrong split some may be right.
+inline void refuse_together(dist::context& ctx, std::string const& fault) {
+    ctx.collective_phase("looks at how the data is split");
+    auto any = at::full({1}, fault.empty() ? 0 : 1, at::kLong);
+    ctx.all_reduce(any, c10d::ReduceOp::MAX);
+    if (!fault.empty()) throw config_error(fault);
+    if (any.item<std::int64_t>() != 0) throw config_error("fit: the data of another rank is not split for it\n  HINT: its own message says how; pass ctx.world() to split_by_rank on every rank");
 }
 
 }  // namespace penstock::train

@@ -5,7 +5,7 @@
 #include <penstock/core/state.hpp>             // defines: state
 #include <penstock/dist/context.hpp>           // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>     // defines: dist::mean_buffers
-#include <penstock/train/fit_agreement.hpp>     // defines: counted_identity
+#include <penstock/train/fit_agreement.hpp>    // defines: chain_of, data_identity, counted_identity
 #include <penstock/train/fit_ledger.hpp>       // defines: put_ledger, get_ledger, read_ledgers, read_base
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, resume
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
@@ -57,9 +57,9 @@ public:
         std::function<void(named_tensors const&)> load;
     };
 
-    /// `chain` is chain_of a pipeline like the one that is trained, `data` its data_identity; empty where it cannot be saved.
-    fit_saver(dist::context& ctx, fit_options const& o, torch::nn::Module& model, optimizer_state optimizer, std::string chain, std::string data)
-        : ctx_(ctx), o_(o), model_(model), optimizer_(std::move(optimizer)), chain_(std::move(chain)), data_(std::move(data)) {}
+    /// `told` is told_state of the pipeline that is trained.
+    fit_saver(dist::context& ctx, fit_options const& o, torch::nn::Module& model, optimizer_state optimizer, std::optional<state> const& told)
+        : ctx_(ctx), o_(o), model_(model), optimizer_(std::move(optimizer)), chain_(told ? chain_of(*told) : std::string()), data_(told ? data_identity(*told) : std::string()) {}
 
     bool on() const { return !o_.checkpoint.empty(); }
 

@@ -4,12 +4,11 @@
 #include <penstock/core/epoch.hpp>             // defines: epoch
 #include <penstock/core/errors.hpp>            // defines: config_error, message
 #include <penstock/core/source.hpp>            // defines: resettable, resumable, facts_of
-#include <penstock/dist/agreement.hpp>         // defines: dist::agree, dist::claims
 #include <penstock/dist/packet.hpp>            // defines: dist::start, dist::packet_sum
 #include <penstock/train/engine.hpp>           // defines: engine, engine_options
 #include <penstock/train/feedback.hpp>         // defines: feedback_parts
-#include <penstock/train/fit_agreement.hpp>    // defines: option_claims, weight_claims, data_claims, split_fault, exact_text
-#include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver, chain_of
+#include <penstock/train/fit_agreement.hpp>    // defines: run_claims, agree_on_run, agree_on_weights, split_fault, refuse_together, steps_of, told_state
+#include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver
 #include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
@@ -25,7 +24,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -53,7 +51,7 @@ public:
     fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
         : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
           feedback_(of_parts{parts}),
-          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, chain(), order()), log_(ctx, o, times_) {
+          saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, told_state(data)), log_(ctx, o, times_) {
         if (ctx.in_own_process()) signals_.emplace();
     }
 
@@ -62,7 +60,7 @@ public:
         apply(precision_.precision);
         as_module(model_).train();
         check_split();
-        agree(claims());
+        agree_on_run(ctx_, run_claims(o_, precision_.precision, data_, as_module(model_), optimizer_, parts_));
         bool const resumed = resumed_ = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
         engine_type step(ctx_, model_, optimizer_, engine_options_of());
         agree_on_weights();
@@ -104,60 +102,16 @@ private:
                              .first_bucket_bytes = static_cast<std::int64_t>((std::min)(o_.bucket_bytes, std::size_t{1} << 20)),
                              .find_unused = o_.find_unused}};
     }
-    /// All ranks refuse together: of a wrong split some may be right.
+    /// What every part says, and the data.
     void check_split() {
-        ctx_.collective_phase("looks at how the data is split");
         auto fault = o_.split == data_split::by_rank ? split_fault("fit: the data", facts_of(data_), ctx_.world()) : std::string();
         each_part([&](auto const& part) {
             if constexpr (requires { part.fault(ctx_.world()); })
                 if (fault.empty()) fault = part.fault(ctx_.world());
         });
-        auto any = at::full({1}, fault.empty() ? 0 : 1, at::kLong);
-        ctx_.all_reduce(any, c10d::ReduceOp::MAX);
-        if (!fault.empty()) throw config_error(fault);
-        if (any.template item<std::int64_t>() != 0) throw config_error("fit: the data of another rank is not split for it\n  HINT: its own message says how; pass ctx.world() to split_by_rank on every rank");
+        refuse_together(ctx_, fault);
     }
-    /// What the ranks compare before the first step.
-    dist::claims claims() const {
-        auto all = option_claims(o_, precision_.precision);
-        auto const add = [&all](dist::claims more) { std::ranges::move(more, std::back_inserter(all)); };
-        std::uint64_t steps = o_.max_steps;
-        bool const shared = o_.split == data_split::by_rank;  // else every rank may have data of its own
-        if (auto const most = facts_of(data_).world_max; shared && most) {
-            all.emplace_back("number of batches per epoch", std::to_string(*most));
-            auto const whole = windows(*most) * o_.epochs;
-            steps = steps == 0 ? whole : (std::min)(steps, whole);
-        }
-        add(schedule_claims(o_.schedule, steps));
-        add(model_claims(as_module(model_)));
-        add(optimizer_claims(optimizer_));
-        int part = 0;
-        std::apply([&](auto const&... parts) { (add(part_claims(parts, ++part)), ...); }, parts_);
-        if (shared) add(data_claims(data_));
-        return all;
-    }
-    void agree(dist::claims mine) {
-        ctx_.collective_phase("compares what the ranks were given");
-        (void)dist::agree(ctx_, std::move(mine), "fit", "start all ranks with the same program and arguments, and look for a shard that differs on one machine");
-    }
-    void agree_on_weights() {
-        if (ctx_.world_size() == 1) return;
-        ctx_.collective_phase("compares the weights");
-        auto mine = weight_claims(as_module(model_));
-        auto const last = at_.applied == 0 ? 0 : at_.applied - 1;  // where nobody knows how long a run is, its schedule was asked for the first step only
-        mine.insert(mine.begin(), {message(".schedule at step ", last), exact_text(o_.schedule(static_cast<double>(last)))});
-        (void)dist::agree(ctx_, std::move(mine), message("fit, after step ", at_.step),
-                          "a rank's own code changed its weights (an on_step, a loss that writes into the model), or a machine computes wrongly; resume from the last checkpoint");
-    }
-    std::string chain() const {
-        auto const where = told_state(data_);
-        return where ? chain_of(*where) : std::string();
-    }
-
-    std::string order() const {
-        auto const where = told_state(data_);
-        return where ? data_identity(*where) : std::string();
-    }
+    void agree_on_weights() { train::agree_on_weights(ctx_, as_module(model_), o_.schedule, at_.step, at_.applied); }
     /// Puts the pipeline where the run is.
     void place() {
         ctx_.phase("waits for data");
@@ -215,9 +169,8 @@ private:
         }
     }
 
-    std::uint64_t windows(std::uint64_t batches) const { return (batches + static_cast<std::uint64_t>(o_.accumulate) - 1) / static_cast<std::uint64_t>(o_.accumulate); }
     std::uint64_t steps_per_epoch() const {
-        if (auto const most = facts_of(data_).world_max) return windows(*most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
+        if (auto const most = facts_of(data_).world_max) return steps_of(o_, *most) + (at_.taken_over == 0 ? 0 : at_.taken_over - 1);
         return 0;
     }
 

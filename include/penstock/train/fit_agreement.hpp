@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -97,9 +98,11 @@ inline dist::claims schedule_claims(schedule const& factor, std::uint64_t steps)
     dist::claims out;
     auto const ask = [&](std::uint64_t t) { out.emplace_back(message(".schedule at step ", t), exact_text(factor(static_cast<double>(t)))); };
     ask(0);
-    for (std::uint64_t decade = 1; decade < steps; decade *= 10)
-        for (auto t : {decade, 2 * decade, 5 * decade})
-            if (t < steps) ask(t);
+    for (std::uint64_t decade = 1; decade < steps; decade *= 10) {
+        for (std::uint64_t k : {1, 2, 5})
+            if (k <= (steps - 1) / decade) ask(k * decade);
+        if (decade > steps / 10) break;  // the next one is no number any more where a run has no end
+    }
     for (std::uint64_t quarter = 1; steps >= 4 && quarter < 4; ++quarter) ask(steps / 4 * quarter);
     if (steps > 1) ask(steps - 1);
     return out;
@@ -178,7 +181,8 @@ dist::claims run_claims(fit_options const& o, precision p, Data const& data, tor
     bool const shared = o.split == data_split::by_rank;  // else every rank may have data of its own
     if (auto const most = facts_of(data).world_max; shared && most) {
         all.emplace_back("number of batches per epoch", std::to_string(*most));
-        auto const whole = steps_of(o, *most) * o.epochs;
+        auto const each = steps_of(o, *most), endless = (std::numeric_limits<std::uint64_t>::max)();
+        auto const whole = each != 0 && o.epochs > endless / each ? endless : each * o.epochs;
         steps = steps == 0 ? whole : (std::min)(steps, whole);
     }
     add(schedule_claims(o.schedule, steps));

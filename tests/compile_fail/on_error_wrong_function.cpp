@@ -1,4 +1,4 @@
-// expect: on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise
+// expect: on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise, or let it count: on_error(skips{.total = n})
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/on_error.hpp>
 

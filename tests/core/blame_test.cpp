@@ -1,5 +1,6 @@
 #include <penstock/core/blame.hpp>
 
+#include <penstock/core/fields.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/filter.hpp>
 #include <penstock/stages/inspect.hpp>
@@ -7,6 +8,7 @@
 #include <penstock/stages/map_keyed.hpp>
 #include <support/sources.hpp>
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -85,4 +87,21 @@ TEST_CASE("blame: a batch of samples keeps its positions in the error, one of ot
     }
     auto q = test::source_of({.n = 4}) | ps::batch(3) | ps::filter(fails);
     CHECK_THROWS_AS(q.next(), std::out_of_range);
+}
+
+TEST_CASE("blame: the shard of a sample is named too where f left it its fields", "[unit][blame]") {
+    auto const said = [](auto f) {
+        auto item = ps::keyed<ps::fields>{};
+        item.id = 4;
+        item.key = "s1";
+        item.value = ps::fields(std::make_shared<ps::shard_name const>("a.tar"), "s1", 512);
+        try {
+            ps::give("map", item, f);
+        } catch (ps::stage_error const& e) {
+            return std::string(e.what());
+        }
+        return std::string();
+    };
+    CHECK(said([](ps::fields const&) { throw std::runtime_error("stoi"); }) == "map: a.tar, sample 's1' (id 4), byte 512: stoi");
+    CHECK(said([](ps::fields) { throw std::runtime_error("stoi"); }) == "map, sample 's1' (id 4): stoi");
 }

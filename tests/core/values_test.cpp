@@ -109,6 +109,8 @@ TEST_CASE("fields: what is missing or no number names shard, key and byte", "[un
     auto text = error_of<ps::stage_error>([&] { return f.bytes("jpg;png").size(); });
     CHECK(text.find("data/part-003.tar, sample 'dog/17', byte 4096") != text.npos);
     CHECK(text.find("no field 'jpg;png'; it has: seg.png, cls, txt, big, none") != text.npos);
+    CHECK(text.find("HINT: ask for one of these") != text.npos);
+    CHECK(error_of<ps::stage_error>([&] { return f.text(".cls").size(); }).find("HINT: the dot before an extension") != text.npos);
     for (auto const* name : {"txt", "big", "none"}) {
         text = error_of<ps::stage_error>([&] { return f.integer(name); });
         CHECK(text.find("is not a 64-bit decimal integer") != text.npos);

@@ -398,6 +398,9 @@ TEST_CASE("read_tar: a missing shard stops the build, whoever counts", "[unit][r
         CHECK(has(text, disk[1]));
         CHECK(has(text, "HINT: look for the shard"));
     }
+    CHECK(has(error_of<ps::config_error>([] { (void)(ps::shard_list("~/a.tar") | ps::read_tar()); }), "~/a.tar: no such file (it is the shell that replaces ~: write ${HOME})"));
+    CHECK(has(error_of<ps::config_error>([] { (void)(ps::shard_list("pipe:cat a.tar") | ps::read_tar()); }), "no such file (commands behind pipe: are not run)"));
+    CHECK(has(error_of<ps::config_error>([] { (void)(ps::shard_list("https://x/a.tar") | ps::read_tar()); }), "unless it is asked for\n  HINT: files of this machine are read"));
     CHECK(has(error_of<ps::config_error>([] { (void)ps::read_tar({.count_threads = 0}); }), "got 0"));
 }
 

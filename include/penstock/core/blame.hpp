@@ -20,7 +20,12 @@ template <class Item>
         if (item.cover.empty()) throw;  // of items that come from no shard
     auto kind = fault::user;
     auto where = place{};
-    if constexpr (is_keyed<Item>) where = {.key = item.key, .sample = item.id};
+    if constexpr (is_keyed<Item>) {
+        if constexpr (requires { place(item.value.where()); })  // empty where f took the value away
+            if (auto at = item.value.where(); !at.shard.empty()) where = std::move(at);
+        where.key = item.key;
+        where.sample = item.id;
+    }
     std::string cause = "threw something that is no std::exception", hint;
     try {
         throw;

@@ -84,7 +84,7 @@ private:
         auto present = std::string{};
         for (auto const& f : all_) present += (present.empty() ? "" : ", ") + f.name;
         throw stage_error("sample", fault::content, where(), message("no field '", names, "'; it has: ", present.empty() ? "none" : present),
-                          "alternatives are separated by ';', as in \"jpg;png\"");
+                          names.starts_with('.') ? "the dot before an extension is no part of its name" : "ask for one of these, or for alternatives, as in \"jpg;png\"");
     }
     static std::string shortened(std::string_view text) { return std::string(text.substr(0, 40)) + (text.size() > 40 ? "..." : ""); }
 

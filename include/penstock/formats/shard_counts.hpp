@@ -212,7 +212,9 @@ inline shard_counts_result shard_counts(shard_names const& names, shard_counts_o
     if (options.scan == scan_shards::never || (options.scan == scan_shards::local && far != missing.end()))
         throw config_error(message(options.who, ": the number of samples of ", number_of(missing.size(), "shard"), " is not known, the first is ", options.scan == scan_shards::never ? first : names[*far],
                                    options.scan == scan_shards::never ? ", and scan is never" : ", and shards behind an address are not scanned unless it is asked for",
-                                   "\n  HINT: give samples_per_shard or counts to shard_list, or .scan = scan_shards::always"));
+                                   options.local && options.scan != scan_shards::never
+                                       ? "\n  HINT: files of this machine are read; copy or mount the shards, or give the reader what opens addresses, {.io = ...}"
+                                       : "\n  HINT: give samples_per_shard or counts to shard_list, or .scan = scan_shards::always"));
 
     auto turn = std::optional<detail::counting_turn>{};
     if (remember) {

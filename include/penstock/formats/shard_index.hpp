@@ -165,7 +165,8 @@ public:
     static std::string absence(std::string const& path) {
         struct ::stat s {};
         if (::stat(path.c_str(), &s) == 0) return path + ": it came back while it was looked for";
-        return path + (errno == ENOENT ? ": no such file" : message(": it cannot be looked up: ", std::strerror(errno)));
+        if (errno != ENOENT) return message(path, ": it cannot be looked up: ", std::strerror(errno));
+        return path + ": no such file" + (path.starts_with("~") ? " (it is the shell that replaces ~: write ${HOME})" : path.starts_with("pipe:") ? " (commands behind pipe: are not run)" : "");
     }
     /// Length and time of change, samples and spots 0; nothing when the file cannot be looked up.
     static std::optional<entry> stat_of(std::string const& path) {

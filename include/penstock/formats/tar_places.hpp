@@ -212,7 +212,9 @@ private:
         if (o_.scan == scan_shards::never || (o_.scan == scan_shards::local && remote != missing.end()))
             throw config_error(message("indexed: ", number_of(missing.size(), "shard"), missing.size() == 1 ? " has" : " have", " no block that says where samples lie, the first is ", o_.scan == scan_shards::never ? first : names[*remote],
                                        o_.scan == scan_shards::never ? ", and scan is never" : ", and shards behind an address are not scanned unless it is asked for",
-                                       "\n  HINT: penstock-index build, or .scan = scan_shards::always"));
+                                       o_.local && o_.scan != scan_shards::never
+                                           ? "\n  HINT: files of this machine are read; copy or mount the shards, or give the reader what opens addresses, {.io = ...}"
+                                           : "\n  HINT: penstock-index build, or .scan = scan_shards::always"));
         bool const remember = o_.write_index && o_.local;
         auto turn = std::optional<counting_turn>{};
         auto indexes = index_set{};

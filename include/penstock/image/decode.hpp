@@ -119,8 +119,9 @@ private:
     } catch (stage_error& e) {  // there is no such field
         ++errors_;
         e.where.sample = item.id;
-        e.positions = std::move(item.cover);
-        throw;
+        auto error = stage_error("image::decode", e.kind, std::move(e.where), e.cause, e.hint);
+        error.positions = std::move(item.cover);
+        throw error;
     } catch (std::bad_alloc const&) {
         throw;
     } catch (...) {  // the user's crop threw

@@ -187,7 +187,7 @@ auto on_error(skips o = {}, F f = {}) {
                 return std::is_void_v<result> || std::same_as<result, action>;
             } else return false;
         }();
-        static_assert(ok, "on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise");
+        static_assert(ok, "on_error(f): f must take a stage_error const& and return an action, or nothing. HINT: return action::skip or action::raise, or let it count: on_error(skips{.total = n})");
         if constexpr (ok) return on_error_stage<S, F>(std::move(input), o, std::move(f));
         else return broken_chain{};
     });

@@ -265,6 +265,22 @@ TEST_CASE("mean_buffers: averages copies, and buffers_for_now puts them in and t
     CHECK(batches == std::vector<double>{5, 5, 5});
 }
 
+TEST_CASE("buffers_for_now: a module that is registered twice gets its own buffers back", "[unit][dist]") {
+    std::vector<double> after(2);
+    auto const errors = test::on_ranks(2, [&](dist::context& ctx) {
+        torch::nn::BatchNorm1d bn(2);
+        torch::nn::Sequential net(bn, bn);
+        {
+            torch::NoGradGuard off;
+            bn->running_mean.fill_(ctx.rank() * 4.0);
+        }
+        { dist::buffers_for_now swap(*net, dist::mean_buffers(ctx, *net)); }
+        after[static_cast<std::size_t>(ctx.rank())] = bn->running_mean[0].item<double>();
+    });
+    CHECK(errors == test::nothing(2));
+    CHECK(after == std::vector<double>{0, 4});
+}
+
 TEST_CASE("data_parallel and mean_buffers: buffers of every type, on two ranks", "[unit][dist]") {
     struct row {
         at::ScalarType type;

@@ -3,6 +3,7 @@
 #include "files.hpp"
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <optional>
 #include <string>
@@ -139,4 +140,21 @@ TEST_CASE("csv_log: rows that cannot be read again for a new column stay where t
     CHECK(has(in_the_way([](auto const& path) { test::spill(path, "dear diary\n"); }), "its first line is 'dear diary'"));
     CHECK(test::slurp(dir / "foreign") == "dear diary\n");
     CHECK(has(in_the_way([](auto const& path) { test::fs::create_symlink("/proc/self/mem", path); }), "read: Input/output error"));  // a disk that fails in the middle
+}
+
+TEST_CASE("csv_log: a file that was removed or renamed under it is an error, and keeps the rows", "[unit][csv_log]") {
+    test::scratch dir;
+    train::csv_log log(dir / "m.csv", {"loss"});
+    log.row(1, {{"loss", 1}});
+    log.flush();
+    log.row(2, {{"loss", 2}});
+    test::fs::rename(dir / "m.csv", dir / "rotated.csv");
+    CHECK(has(error_of<penstock::stage_error>([&] { log.flush(); }), "m.csv"));
+    std::ofstream(dir / "m.csv") << "of another program";
+    CHECK(has(error_of<penstock::stage_error>([&] { log.flush(); }), "m.csv"));
+    CHECK(log.waiting() == 1);
+    CHECK(test::slurp(dir / "m.csv") == "of another program");
+    test::fs::rename(dir / "rotated.csv", dir / "m.csv");
+    log.flush();
+    CHECK(test::slurp(dir / "m.csv") == "step,loss\n1,1\n2,2\n");
 }

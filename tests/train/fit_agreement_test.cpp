@@ -78,7 +78,7 @@ struct on_step_part {
 struct run {
     train::fit_options options{.precision = train::precision::fp32, .quiet = true};
     train::sgd_options sgd{};
-    bool adamw = false, part = false, wide = false, buffer = false;
+    bool adamw = false, part = false, wide = false, buffer = false, weight_only = false;
 };
 
 std::string fit_on(ps::dist::context& ctx, run const& r) {
@@ -87,6 +87,7 @@ std::string fit_on(ps::dist::context& ctx, run const& r) {
     auto const train = [&](auto opt, auto... parts) { (void)(ps::pipeline(rows{}) | train::fit(ctx, net, std::move(opt), loss, r.options, std::move(parts)...)); };
     if (r.adamw) train(train::adamw(net, {.lr = 0.1}));
     else if (r.part) train(train::sgd(net, r.sgd), on_step_part{});
+    else if (r.weight_only) train(train::sgd(train::named_tensors{{"0.weight", net->parameters()[0]}}, r.sgd));
     else train(train::sgd(net, r.sgd));
     return {};
 }
@@ -121,6 +122,7 @@ TEST_CASE("fit: what differs on a rank is told with both values, before the firs
     says(with([](run& r) { r.part = true; }), "part 1, got ");
     says(with([](run& r) { r.wide = true; }), "parameter '0.weight', got 'float [1, 1], trained' on rank 0, 'float [2, 1], trained' on rank 1");
     says(with([](run& r) { r.buffer = true; }), "buffer 'extra', got nothing on rank 0, 'float [1]' on rank 1");
+    says(with([](run& r) { r.weight_only = true; }), "parameter '0.bias' of the optimizer, got 'float [1]' on rank 0, nothing on rank 1");
     says(with([](run& r) { r.options.seed = 3; }), ".seed, got '0' on rank 0, '3' on rank 1");
     says(with([](run& r) { r.options.keep = 1; }), ".keep, got");
     says(with([](run& r) { r.options.schedule = train::constant(0.5); }), ".schedule at step 0, got '1' on rank 0, '0.5' on rank 1");

@@ -1,6 +1,7 @@
 // Tests: nothing of a run is lost or left unsaid: saved before metrics run, sinks that break, two runs in one folder, counts of what was skipped.
 #include <penstock/train/fit.hpp>
 
+#include <penstock/sources/permuted.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/map.hpp>
@@ -354,4 +355,27 @@ TEST_CASE("fit: weights that became inf or NaN under a finite loss are not saved
         CHECK(has(text, "the weight 'weight' became inf or NaN at or shortly before step 2"));
     }
     CHECK(train::list_checkpoints(dir / "run").front().step == 0);
+}
+
+TEST_CASE("fit: a window larger than any epoch takes the memory of the batches that there are", "[unit][fit_safety]") {
+    train::fit_report report;
+    CHECK(alone([&](ps::dist::context& ctx) {
+              auto net = line();
+              report = numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.accumulate = (std::numeric_limits<int>::max)(), .quiet = true}));
+          }) == "");
+    CHECK(report.steps == 1);
+}
+
+TEST_CASE("fit: ranks that hold data of their own are resumed in the middle of an epoch", "[unit][fit_safety]") {
+    test::scratch dir;
+    auto const run = [&](std::uint64_t steps, train::resume how) {
+        return ps::test::on_ranks(2, [&](ps::dist::context& ctx) {
+            auto net = line();
+            auto data = ps::permuted(16 + 8 * ctx.rank()) | ps::map([](std::int64_t i) { return std::array<float, 1>{static_cast<float>(i) / 24}; }) | ps::batch(4) | ps::to_device(ctx);
+            (void)(std::move(data) | train::fit(ctx, net, train::sgd(net), loss, options({.checkpoint = (dir / "run").string(), .resume = how, .quiet = true, .max_steps = steps})));
+        });
+    };
+    CHECK(run(2, train::resume::never) == std::vector<std::string>(2));
+    CHECK(run(0, train::resume::required) == std::vector<std::string>(2));
+    CHECK(train::list_checkpoints(dir / "run").front().step == 6);
 }

@@ -271,7 +271,7 @@ public:
     buffers_for_now& operator=(buffers_for_now const&) = delete;
     ~buffers_for_now() {
         torch::NoGradGuard off;
-        for (auto& [target, value] : kept_) target.copy_(value);
+        for (auto kept = kept_.rbegin(); kept != kept_.rend(); ++kept) kept->first.copy_(kept->second);  // of a buffer with two names the first copy is its own value
     }
 
 private:

@@ -1,7 +1,7 @@
 // Implements: csv_log, one row of metrics per logged step, without duplicates after a resume.
 #pragma once
 
-#include <penstock/core/errors.hpp>         // defines: config_error, message
+#include <penstock/core/errors.hpp>         // defines: config_error, stage_error, message
 #include <penstock/train/durable_file.hpp>  // defines: durable_file, detail::write_error
 #include <penstock/train/hold_signal.hpp>   // defines: detail::hold_signal
 
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace penstock::train {
@@ -74,6 +75,7 @@ public:
         if (fd_ < 0) open();
         if (columns_.size() != written_columns_) rewrite((std::numeric_limits<std::uint64_t>::max)());
         if (rows_.empty()) return;
+        refuse_lost();
         std::string text;
         for (auto const& r : rows_) text += line_of(r);
         detail::hold_signal quiet(SIGXFSZ);
@@ -130,6 +132,13 @@ private:
         if (std::getline(in, line) && !is_header(line)) refuse("its first line is '", line.substr(0, 60), "' and does not begin with 'step,'");
     }
 
+    /// Rows for a file that was removed, or renamed by a log rotation, would reach nobody.
+    void refuse_lost() const {
+        struct stat ours {}, there {};
+        if (::fstat(fd_, &ours) == 0 && ::stat(path_.c_str(), &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) return;
+        throw stage_error("train", fault::io, {.shard = path_.string()}, "it was removed, renamed or replaced while the run wrote to it", "move it back to its name, rows are kept until then");
+    }
+
     void open() {
         refuse_foreign();
         std::error_code error;
@@ -170,6 +179,7 @@ private:
             }
         }
         if (in.bad()) throw detail::write_error(path_, "read", EIO);  // else the rows behind the bad place would be gone
+        if (fd_ >= 0) refuse_lost();
         for (auto const& c : columns_) header += "," + c;
         durable_file fresh(path_);
         fresh.write(header + "\n" + rows);

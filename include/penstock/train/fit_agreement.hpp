@@ -129,6 +129,7 @@ dist::claims optimizer_claims(O const& opt) {
         for (auto const& [name, value] : opt.settings()) out.emplace_back(message(name, " of the optimizer"), value);
     else out.emplace_back("optimizer", c10::demangle(typeid(O).name()));
     out.emplace_back("lr of the optimizer", exact_text(opt.lr()));
+    for (auto const& [name, t] : opt.parameters()) out.emplace_back(message("parameter '", name, "' of the optimizer"), message(t.dtype().name(), ' ', t.sizes()));
     for (auto const& [name, t] : opt.state()) out.emplace_back(message("state '", name, "' of the optimizer"), message(t.dtype().name(), ' ', t.sizes()));
     return out;
 }

@@ -177,7 +177,7 @@ private:
     /// The epoch goes on without what its ranks had used. Generators start anew: there may be more ranks than saved ones.
     void take_over(fit_position& at, loaded_checkpoint const& c, std::vector<std::string>& notes) {
         taken_over_ = at.step;
-        if (auto const counted = c.state.metadata.find("counted"); counted != c.state.metadata.end()) counted_ = counted->second;
+        if (auto const counted = c.state.metadata.find("counted"); (ctx_.rank() == 0 || o_.split == data_split::by_rank) && counted != c.state.metadata.end()) counted_ = counted->second;
         auto before = read_ledgers(c);
         if (ctx_.rank() == 0 && at.weight > 0) at.loss = at::full({}, before.loss, at::kDouble).to(ctx_.device());
         if (at.epoch_step == 0) {
@@ -208,8 +208,9 @@ private:
         auto const same = [&](char const* what, auto const& saved, auto const& ours, char const* hint) {
             if (saved != ours) throw state_error(message("fit: ", c.directory.string(), " was saved with ", what, " ", saved, ", this run has ", ours, "\n  HINT: ", hint));
         };
-        if (exact) same("the chain", c.state.chain, chain_, "build the same chain; or go on from the samples that were used, .resume = resume::ledger; or start in an empty folder");
-        if (auto const data = c.state.metadata.find("data"); number(c, "epoch_step") != 0 && data != c.state.metadata.end())
+        bool const ours = ctx_.rank() == 0 || o_.split == data_split::by_rank;  // it is rank 0 that says what was saved; else each may have other data
+        if (exact && ours) same("the chain", c.state.chain, chain_, "build the same chain; or go on from the samples that were used, .resume = resume::ledger; or start in an empty folder");
+        if (auto const data = c.state.metadata.find("data"); ours && number(c, "epoch_step") != 0 && data != c.state.metadata.end())
             same("the data", data->second, data_, "the shards, their order or their numbers of samples changed: restore them, or start in an empty folder with the weights of model.safetensors");
         same(".seed", number(c, "seed"), o_.seed, "use that seed to continue its order, or start in an empty folder");
         if (exact) same(".accumulate", number(c, "accumulate"), static_cast<std::uint64_t>(o_.accumulate), "use that number to continue its windows, or start in an empty folder");

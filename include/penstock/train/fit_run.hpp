@@ -191,9 +191,10 @@ private:
                                   .control = {facts_of(data_).counted && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
                                               std::bit_cast<std::int64_t>(proposed.bits), 0}});
     }
-    /// Not every rank need have got it.
+    /// Not every rank need have got it; one may have got a wish for a checkpoint meanwhile, which ends nothing.
     int agreed_signal() {
-        auto number = at::full({1}, signals_ ? signals_->received() : 0, at::kLong);
+        auto const mine = signals_ ? signals_->received() : 0;
+        auto number = at::full({1}, mine == SIGUSR1 ? 0 : mine, at::kLong);
         ctx_.all_reduce(number, c10d::ReduceOp::MAX);
         return static_cast<int>(number.item<std::int64_t>());
     }

@@ -35,7 +35,6 @@ public:
 
     window<batch_type> next() {
         window<batch_type> w;
-        w.batches.reserve(accumulate_);
         while (w.batches.size() != accumulate_) {
             auto b = data_->next();
             if (!b) break;

@@ -54,6 +54,9 @@ TEST_CASE("state: every cut and every wrong line is refused with its number", "[
     CHECK(refused("penstock-state 1\ntake 1 left=-1\n").find("found '-1'") != std::string::npos);
     CHECK(refused("penstock-state 1\ntake 1 left=99999999999999999999\n").find("expected a number") != std::string::npos);
     CHECK(refused("penstock-state 1\ntake 1 left=1").find("line 2 is cut off") != std::string::npos);
+    using namespace std::string_literals;
+    for (auto const& wrong : {"penstock-state 1\ntake one\n"s, "penstock-state 1\ntake 1 left\n"s, "penstock-state 1\ntake 1 left=0\0a=1\n"s, "penstock-state 1\ntake 1 le\0ft\n"s})
+        CHECK(refused(wrong).find("HINT: the state is damaged") != std::string::npos);
 }
 
 TEST_CASE("state: a reader names the first difference", "[unit][state]") {

@@ -201,6 +201,9 @@ TEST_CASE("cycle: a bad argument and another n are named", "[unit][cycle]") {
     auto other = ps::range(3) | ps::cycle();
     auto const refused = test::error_of<ps::state_error>([&] { return other.load((ps::range(3) | ps::cycle(2)).save()), 0; });
     CHECK(refused.find("cycle() was saved as cycle(2)") != refused.npos);
+    auto p = ps::range(3) | ps::cycle(2);
+    auto const beyond = test::error_of<ps::state_error>([&] { return p.load(ps::state::parse("penstock-state 1\npipeline 1 started=1 seed=0 epoch=0 key=0 line=0\ncycle 1 times=2 pass=2 any=0 over=0 dropped=0\nrange 1 n=3 at=0\n")), 0; });
+    CHECK(beyond.find("stands in pass 2\n  HINT: ") != beyond.npos);  // it would go on until 2^64
 }
 
 TEST_CASE("cycle: counts per rank, so it refuses an epoch that another world began", "[unit][cycle]") {

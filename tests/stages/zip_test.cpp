@@ -161,3 +161,19 @@ TEST_CASE("zip: world_max and hint are the smallest", "[unit][zip]") {
     CHECK(p.hint() == ps::size_hint{1, 1});
     CHECK((ps::zip(ps::range(3), ps::range(5) | ps::filter([](auto) { return true; }))).hint() == ps::size_hint{0, 3});
 }
+
+TEST_CASE("zip: a damaged state is refused, before a tuple without items is made of it", "[unit][zip]") {
+    auto const stands = [](int at, int broken) {
+        auto const text = "penstock-state 1\npipeline 1 started=1 seed=0 epoch=0 key=0 line=0\nzip 2 order=0 at=" + std::to_string(at) + " broken=" + std::to_string(broken) +
+                          " dropped=0\n0/range 1 n=3 at=0\n1/range 1 n=3 at=0\n";
+        return test::error_of<ps::state_error>([&] {
+            auto p = ps::zip(ps::range(3), ps::range(3));
+            p.load(ps::state::parse(text));
+            while (p.next()) {}
+        });
+    };
+    for (auto [at, broken] : {std::pair(0, 1), std::pair(1, 0), std::pair(2, 0), std::pair(2, 1), std::pair(4, 0)}) {
+        INFO(at << ' ' << broken);
+        CHECK(stands(at, broken).find("HINT: the state is damaged") != std::string::npos);
+    }
+}

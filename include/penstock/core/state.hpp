@@ -89,7 +89,7 @@ public:
             while (!line.empty()) {
                 auto const w = word();
                 auto const eq = w.find('=');
-                if (eq == w.npos) throw state_error(message("state: line ", line_number, ": expected name=number, found '", w, "'"));
+                if (eq == w.npos) throw state_error(message("state: line ", line_number, ": expected name=number, found '", w.substr(0, w.find('\0')), '\'', damaged));
                 r.numbers.push_back({std::string(w.substr(0, eq)), parse_number(w.substr(eq + 1), line_number)});
             }
             out.records.push_back(std::move(r));
@@ -102,11 +102,12 @@ public:
 
 private:
     static constexpr std::string_view heading = "penstock-state 1";
+    static constexpr auto damaged = "\n  HINT: the state is damaged; use an older checkpoint";
 
     static std::uint64_t parse_number(std::string_view text, std::size_t line) {
         std::uint64_t n = 0;
         auto const [end, why] = std::from_chars(text.data(), text.data() + text.size(), n);
-        if (why != std::errc{} || end != text.data() + text.size()) throw state_error(message("state: line ", line, ": expected a number, found '", text, "'"));
+        if (why != std::errc{} || end != text.data() + text.size()) throw state_error(message("state: line ", line, ": expected a number, found '", text.substr(0, text.find('\0')), '\'', damaged));
         return n;
     }
 };

@@ -61,7 +61,9 @@ public:
         auto const times = [](std::uint64_t n) { return n == endless ? std::string() : std::to_string(n); };
         if (record.get("times") != n_)
             throw state_error(message("load: cycle(", times(n_), ") was saved as cycle(", times(record.get("times")), ")\n  HINT: build it with the n that was saved"));
-        begin(record.get("pass"));
+        auto const pass = record.get("pass");
+        if (pass != 0 && pass >= n_) throw state_error(message("load: cycle(", times(n_), "): it stands in pass ", pass, "\n  HINT: the state is damaged; use an older checkpoint"));
+        begin(pass);
         any_ = record.get("any") != 0;
         over_ = record.get("over") != 0;
         this->waiting.load(record);

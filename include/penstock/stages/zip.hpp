@@ -88,7 +88,9 @@ public:
         if (record.get("order") != static_cast<std::uint64_t>(order_)) throw state_error("load: zip: saved with another order\n  HINT: build it with the options that were saved");
         at_ = static_cast<std::size_t>(record.get("at"));
         broken_ = record.get("broken") != 0;
-        if (at_ > ended) throw state_error(message("load: zip: cannot stand at source ", at_, " of ", count, "\n  HINT: build it with the sources that were saved"));
+        bool const inside = at_ != 0 && at_ != ended;
+        if (at_ > ended || at_ == count || (at_ != ended && broken_ != inside))  // inside a tuple it only stands when an item of it is lost
+            throw state_error(message("load: zip: cannot stand at source ", at_, " of ", count, broken_ ? "" : ", no item lost", "\n  HINT: the state is damaged; use an older checkpoint"));
         dropped_.load(record);
         for (std::size_t i = 0; i != count; ++i) this->in.load(i, r);
     }

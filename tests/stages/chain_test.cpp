@@ -9,6 +9,10 @@
 #include <support/battery.hpp>
 #include <support/branches.hpp>
 
+#include <cstdint>
+#include <limits>
+#include <optional>
+
 #include <support/catch.hpp>
 
 namespace ps = penstock;
@@ -110,4 +114,14 @@ TEST_CASE("chain: another number of sources and another name are named", "[unit]
     CHECK(test::error_of<ps::state_error>([&] { return three.load(saved), 0; }).find("saved in source 0 of 2, this one has 3\n  HINT: ") != std::string::npos);
     auto other = ps::chain(ps::range(3), ps::named("b", ps::range(3)));
     CHECK(test::error_of<ps::state_error>([&] { return other.load(saved), 0; }).find("1/range#0 where the chain has b/range") != std::string::npos);
+}
+
+TEST_CASE("chain: more items than a number holds are not few", "[unit][chain]") {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    auto const all = [] { return ps::chain(ps::range(most), ps::range(most), ps::from_vector<std::int64_t>({7, 8, 9})); };
+    CHECK(all().hint() == ps::size_hint{~std::uint64_t{0}, std::nullopt});
+    CHECK(all().facts().world_max == std::nullopt);
+    auto batches = all() | ps::batch(2);  // 2^64 + 1 items are not one batch
+    CHECK(batches.hint() == ps::size_hint{std::uint64_t{1} << 63, std::nullopt});
+    CHECK(batches.next()->items.size() == 2);
 }

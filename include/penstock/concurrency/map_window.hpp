@@ -129,9 +129,8 @@ public:
     void rewind_to_consumer() { rewind<S>(*this, "parallel_map", held_ != 0); }
     size_hint hint() const {
         auto h = hint_of(up_);
-        h.lower = h.lower + held_ - (std::min<std::uint64_t>)(h.lower, passed_.size());
-        if (h.upper) *h.upper += held_;
-        return h;
+        h.lower -= (std::min<std::uint64_t>)(h.lower, passed_.size());
+        return h.plus(held_);
     }
     void stats(stats_report& r) const {
         collect_stats(up_, r);

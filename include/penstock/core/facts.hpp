@@ -11,6 +11,13 @@
 
 namespace penstock {
 
+namespace detail {
+
+/// Of two numbers of items, unless the sum is none: batches are dealt out by it, so it must not come out small.
+inline std::optional<std::uint64_t> sum_of(std::uint64_t a, std::uint64_t b) { return a <= ~b ? std::optional(a + b) : std::nullopt; }
+
+}  // namespace detail
+
 /// What a source states of its epochs and every stage after it edits in one place, `facts()`. Apart from `split` the same on every rank, and
 /// fixed by reset: next() changes none of it. A fact added here passes all stages, threads and erasures by itself.
 struct chain_facts {
@@ -45,7 +52,7 @@ struct chain_facts {
         world_min.reset();
         return std::move(*this);
     }
-    /// Of two sources that a stage takes its items from, with both(n, m) items where they have n and m.
+    /// Of two sources that a stage takes its items from, with both(n, m) items where they have n and m; both may return nothing where nobody knows.
     template <class F>
     chain_facts&& joined(chain_facts const& other, F both) && {
         auto const number = [&](auto& mine, auto const& theirs) { mine = mine && theirs ? std::optional(both(*mine, *theirs)) : std::nullopt; };

@@ -43,12 +43,8 @@ public:
     size_hint hint() const {
         if (passes_.rule() == stop_rule::all) {
             size_hint sum{0, 0};
-            for (std::size_t i = 0; i != this->in.size(); ++i) {
-                if (passes_[i].over) continue;
-                auto const h = this->in.hint(i);
-                sum.lower += h.lower;
-                sum.upper = sum.upper && h.upper ? std::optional(*sum.upper + *h.upper) : std::nullopt;
-            }
+            for (std::size_t i = 0; i != this->in.size(); ++i)
+                if (!passes_[i].over) sum = sum.plus(this->in.hint(i));
             return sum;
         }
         if (passes_.ready() && passes_.done()) return {0, 0};
@@ -56,7 +52,7 @@ public:
         return {0, all ? std::optional(*all - (std::min)(turns_, *all)) : std::nullopt};
     }
     chain_facts facts() const {
-        auto said = this->in.joint([](std::uint64_t a, std::uint64_t b) { return a + b; });
+        auto said = this->in.joint(sum_of);
         auto const rule = passes_.rule();
         said.world_max = world_most();
         if (rule == stop_rule::first) said = std::move(said).cut_short();
@@ -210,10 +206,13 @@ private:
         if (!most_) most_ = count_turns();
         return most_;
     }
-    std::uint64_t count_turns() const {
+    std::optional<std::uint64_t> count_turns() const {
         std::vector<std::uint64_t> left;
-        std::uint64_t sum = 0;
-        for (std::size_t i = 0; i != this->in.size(); ++i) left.push_back(passes_[i].start), sum += left.back();
+        std::optional<std::uint64_t> sum = 0;
+        for (std::size_t i = 0; i != this->in.size(); ++i) {
+            left.push_back(passes_[i].start);
+            if (sum) sum = sum_of(*sum, left.back());
+        }
         if (passes_.rule() == stop_rule::all) return sum;
         auto picks = fresh_;
         picks.begin(passes_.current());

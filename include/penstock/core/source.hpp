@@ -27,6 +27,12 @@ struct size_hint {
     std::uint64_t lower = 0;
     std::optional<std::uint64_t> upper{};
 
+    /// Of these items and `more`.
+    size_hint plus(size_hint const& more) const {
+        return {detail::sum_of(lower, more.lower).value_or(~std::uint64_t{0}), upper && more.upper ? detail::sum_of(*upper, *more.upper) : std::nullopt};
+    }
+    size_hint plus(std::uint64_t items) const { return plus({items, items}); }
+
     friend bool operator==(size_hint const&, size_hint const&) = default;
 };
 

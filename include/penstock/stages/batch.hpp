@@ -69,9 +69,9 @@ public:
             auto const left = *number - (std::min)(emitted_, *number);
             return {left, left};
         }
-        auto h = hint_of(this->up);
-        h.lower = batches(h.lower + now_.size());
-        if (h.upper) h.upper = batches(*h.upper + now_.size());
+        auto h = hint_of(this->up).plus(now_.size());
+        h.lower = batches(h.lower);
+        if (h.upper) h.upper = batches(*h.upper);
         return h;
     }
     chain_facts facts() const {

@@ -42,10 +42,7 @@ public:
         return out;
     }
     size_hint hint() const {
-        auto h = hint_of(this->up);
-        h.lower = now_.empty() ? 0 : 1;
-        if (h.upper) *h.upper += now_.size();
-        return h;
+        return {now_.empty() ? 0u : 1u, hint_of(this->up).plus(now_.size()).upper};
     }
     chain_facts facts() const { return facts_of(this->up).uncounted(); }
     tally held() const {

@@ -60,10 +60,7 @@ public:
         }
     }
     size_hint hint() const {
-        auto h = hint_of(this->up);
-        h.lower = held_ == 0 ? 0 : 1;
-        if (h.upper) *h.upper += held_;
-        return h;
+        return {held_ == 0 ? 0u : 1u, hint_of(this->up).plus(held_).upper};
     }
     chain_facts facts() const { return facts_of(this->up).uncounted(); }
     tally held() const { return since_oldest_; }

@@ -101,9 +101,7 @@ public:
     size_hint hint() const {
         auto const here = kept_.size() - at_;
         if (ended_) return {here - (std::min)(here, std::size_t{failures_}), here};
-        auto h = hint_of(this->up);
-        if (h.upper) *h.upper += here;
-        return {0, h.upper};
+        return {0, hint_of(this->up).plus(here).upper};
     }
     void save(state_writer& w) const
         requires resumable<S>

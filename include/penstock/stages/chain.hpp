@@ -39,15 +39,11 @@ public:
     }
     size_hint hint() const {
         size_hint sum{0, 0};
-        for (auto i = at_; i != this->in.size(); ++i) {
-            auto const h = this->in.hint(i);
-            sum.lower += h.lower;
-            sum.upper = sum.upper && h.upper ? std::optional(*sum.upper + *h.upper) : std::nullopt;
-        }
+        for (auto i = at_; i != this->in.size(); ++i) sum = sum.plus(this->in.hint(i));
         return sum;
     }
     chain_facts facts() const {  // every rank yields its parts of all of them
-        return this->in.joint([](std::uint64_t a, std::uint64_t b) { return a + b; });
+        return this->in.joint(detail::sum_of);
     }
     void save(state_writer& w) const
         requires Branches::resumes

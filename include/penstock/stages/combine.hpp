@@ -248,8 +248,8 @@ private:
             auto const& one = passes_[i];
             if (!one.slots) return std::nullopt;
             if (!all) all = one.start;
-            else if (mode_ == combine_mode::sequential) *all += one.start;
-            else all = mode_ == combine_mode::min_size ? (std::min)(*all, one.start) : (std::max)(*all, one.start);
+            else if (mode_ != combine_mode::sequential) all = mode_ == combine_mode::min_size ? (std::min)(*all, one.start) : (std::max)(*all, one.start);
+            else if (all = detail::sum_of(*all, one.start); !all) return std::nullopt;
         }
         return all;
     }

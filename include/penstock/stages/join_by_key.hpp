@@ -116,8 +116,8 @@ public:
     size_hint hint() const {
         auto most = std::optional<std::uint64_t>{};
         each([&](auto const& side, auto const&, std::size_t i) {
-            auto const left = this->in.hint(i).upper;
-            if (left) most = (std::min)(most.value_or(~std::uint64_t{0}), *left + side.held.count);
+            auto const left = this->in.hint(i).plus(side.held.count).upper;
+            if (left) most = (std::min)(most.value_or(*left), *left);
         });
         return {0, most};
     }

@@ -74,10 +74,7 @@ public:
         }
     }
     size_hint hint() const {
-        auto h = hint_of(this->up);
-        h.lower += held_.count;
-        if (h.upper) *h.upper += held_.count;
-        return h;
+        return hint_of(this->up).plus(held_.count);
     }
     void restart(epoch e) { words_ = {e.key, e.index}; }
     tally held() const { return held_; }

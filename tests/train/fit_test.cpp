@@ -241,6 +241,21 @@ TEST_CASE("fit: a source that cannot be rewound, or holds nothing, is named", "[
     CHECK(text.find("no rank has a sample in epoch 1") != text.npos);
 }
 
+TEST_CASE("fit: parts that were put into evaluation mode stay there, and are told; a whole model is put into training", "[unit][fit]") {
+    for (bool const whole : {false, true}) {
+        auto net = model();
+        auto const before = net->named_buffers()["1.running_mean"].clone();
+        if (whole) net->eval();
+        else net[1]->eval();
+        train::fit_report report;
+        CHECK(alone([&](ps::dist::context& ctx) { report = ps::pipeline(batches{}) | train::fit(ctx, net, train::sgd(net, {.lr = 0.5}), loss, quiet({.epochs = 1})); }) == "");
+        CHECK(net->is_training());
+        CHECK(net[1]->is_training() == whole);
+        CHECK(at::equal(net->named_buffers()["1.running_mean"], before) == !whole);
+        CHECK(report.warnings == (whole ? std::vector<std::string>{} : std::vector<std::string>{"'1' stays in evaluation mode, as given; model->train() before fit is for the whole model"}));
+    }
+}
+
 TEST_CASE("validate: every sample counts once, and training goes on as before", "[unit][fit]") {
     std::vector<train::metric_values> seen(2);
     std::vector<bool> training, kept;

@@ -12,6 +12,7 @@
 #include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
+#include <penstock/train/module.hpp>           // defines: as_module, begin_training
 #include <penstock/train/restore.hpp>          // defines: restore
 #include <penstock/train/signals.hpp>          // defines: stop_signals
 #include <penstock/train/summary.hpp>          // defines: time_split, phase
@@ -58,7 +59,7 @@ public:
     fit_report operator()() {
         auto const begun = progress::seconds();
         apply(precision_.precision);
-        as_module(model_).train();
+        auto const resting = begin_training(as_module(model_));
         check_split();
         agree_on_run(ctx_, run_claims(o_, precision_.precision, data_, as_module(model_), optimizer_, parts_));
         bool const resumed = resumed_ = saver_.load(at_, notes_);  // before the engine: it broadcasts what rank 0 loaded and ties itself to the parameters
@@ -67,6 +68,8 @@ public:
         saver_.restore_rank();                           // after it: the broadcast gave every rank the buffers of rank 0
         if (auto const& idle = step.in_no_optimizer(); !idle.empty())
             log_.warn(message("no optimizer holds ", detail::training_set::listed(idle), ": ", idle.size() == 1 ? "it keeps its value" : "they keep their values", "; freeze what is not to be trained"));
+        if (!resting.empty())
+            log_.warn(message(detail::training_set::listed(resting), resting.size() == 1 ? " stays" : " stay", " in evaluation mode, as given; model->train() before fit is for the whole model"));
         if (resumed && at_.epoch >= o_.epochs && !at_.parts_due) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
         log_.start(at_, resumed, precision_, count_parts(), notes_);
         if (!resumed) save();  // the folder is tried before the first step

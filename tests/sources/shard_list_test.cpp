@@ -91,7 +91,8 @@ TEST_CASE("shard_list: globs, directories and files of names, joined by ::", "[u
                                         row{base + "nowhere/", "cannot list the directory " + base + "nowhere/: No such file"}, row{"@" + base + "no.txt", "@ needs a file that can be read, got '" + base + "no.txt'"},
                                         row{"@", "@ needs a file that can be read, got ''"}, row{"@" + base + "a", "cannot read " + base + "a"}, row{"@" + base + "nul.txt", "line 1 of " + base + "nul.txt is no text"},
                                         row{"@" + base + "none.txt", "holds no name"}, row{"s3://bucket/*.tar", "the names behind an address cannot be looked up"}, row{base + "a/{x", "a '{' has no '}' after it"},
-                                        row{base + "{a,a}/*.tar", "each shard may occur once"}}) {
+                                        row{base + "{a,a}/*.tar", "each shard may occur once"}, row{base + "a/x-1.tar::" + base + "b/x-1.tar::" + base + "/a/./x-1.tar", "a/./x-1.tar is number 0 (as " + base + "a/x-1.tar) and number 2"},
+                                        row{"a.tar::./a.tar", "./a.tar is number 0 (as a.tar) and number 1"}}) {
         auto const got = refusal([&] { (void)ps::shard_list(pattern); });
         INFO(pattern << " gives " << got);
         CHECK(has(got, "shard_list(\"" + pattern + "\"): "));

@@ -24,7 +24,7 @@
 namespace penstock {
 
 /// Paths in list order, which numbers the samples for ever. A value that shares what it holds; patterns stay patterns.
-/// Throws config_error for an empty list, an empty name, a name that occurs twice, a pattern that matches nothing.
+/// Throws config_error for an empty list, an empty name, a name that occurs twice, also when it is spelled in two ways (a/./b), a pattern that matches nothing.
 class shard_names {
 public:
     /// Parts joined by `::`. In each, `${NAME}` is the environment variable WDS_NAME or NAME; then it is
@@ -119,12 +119,12 @@ private:
         };
         std::vector<entry> all;
         all.reserve(size());
-        for (std::size_t i = 0; i != size(); ++i) all.push_back({std::hash<std::string>{}((*this)[i]), static_cast<std::uint32_t>(i)});
+        for (std::size_t i = 0; i != size(); ++i) all.push_back({std::hash<std::string>{}(detail::plain_path((*this)[i])), static_cast<std::uint32_t>(i)});
         std::sort(all.begin(), all.end(), [](entry a, entry b) { return a.hash != b.hash ? a.hash < b.hash : a.number < b.number; });
         for (std::size_t i = 1; i < all.size(); ++i)
             for (auto j = i; j-- != 0 && all[j].hash == all[i].hash;)
-                if ((*this)[all[j].number] == (*this)[all[i].number])
-                    throw config_error(message("shard_list(", shown(), "): each shard may occur once, but ", (*this)[all[i].number], " is number ", all[j].number,
+                if (auto const a = (*this)[all[j].number], b = (*this)[all[i].number]; detail::plain_path(a) == detail::plain_path(b))
+                    throw config_error(message("shard_list(", shown(), "): each shard may occur once, but ", b, " is number ", all[j].number, a == b ? "" : " (as " + a + ")",
                                                " and number ", all[i].number, "\n  HINT: remove one; to read the data several times per epoch use .repeat"));
     }
 
@@ -135,6 +135,7 @@ private:
         for (std::size_t i = 0; i != size(); ++i) {
             auto name = (*this)[i];
             if (name.empty()) throw config_error(message("shard_list(", shown(), "): a path is empty\n  HINT: leave it out"));
+            name = detail::plain_path(std::move(name));
             ascending = ascending && before < name;
             before = std::move(name);
         }

@@ -3,6 +3,7 @@
 
 #include <penstock/core/errors.hpp>  // defines: config_error, message
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -96,6 +97,20 @@ inline packed_names names_in_file(std::string const& path, std::string_view whol
     if (names.size() == 0) refuse(message("the file ", path, " holds no name"), "write one name per line");
     names.shrink();
     return names;
+}
+
+/// A path without the parts that say nothing, "." and empty ones. ".." stays, since a link may lie before it, and so does an address.
+inline std::string plain_path(std::string path) {
+    if (path.find("://") != path.npos || (path.find("//") == path.npos && path.find("/./") == path.npos && !path.starts_with("./"))) return path;
+    auto out = std::string(path.starts_with('/') ? "/" : "");
+    for (auto rest = std::string_view(path); !rest.empty();) {
+        auto const part = rest.substr(0, rest.find('/'));
+        rest.remove_prefix((std::min)(part.size() + 1, rest.size()));
+        if (part.empty() || part == ".") continue;
+        if (!out.empty() && out.back() != '/') out += '/';
+        out += part;
+    }
+    return out;
 }
 
 }  // namespace penstock::detail

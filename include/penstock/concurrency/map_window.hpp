@@ -48,7 +48,7 @@ public:
 
     map_window(S before, F f, std::size_t threads, std::size_t window, bool ordered, executor* pool)
         : up_(std::move(before)), f_(std::move(f)), threads_(threads), window_(window), ordered_(ordered), pool_(pool),
-          replay_("parallel_map", (window != 0 && window <= 16) || facts_of(up_).unordered ? 1 : 64) {  // unordered: nothing may have to be pulled again
+          replay_("parallel_map", (window != 0 && window <= 16) || facts_of(up_).unordered ? 1 : 64, !facts_of(up_).unordered) {  // unordered: nothing may have to be pulled again
         if (!ordered_) refuse_unordered(facts_of(up_), "parallel_map({.ordered = false})");  // which of a window were delivered is told by their numbers
     }
     map_window(map_window const&) = delete;

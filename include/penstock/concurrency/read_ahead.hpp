@@ -49,7 +49,7 @@ public:
 
     read_ahead(std::string name, S input, std::size_t items, executor* pool)
         : task(executor::kind::waits), up_(std::move(input)), name_(std::move(name)), half_(items / 2),
-          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 || facts_of(up_).unordered ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_) {
+          chunk_(std::clamp<std::size_t>(items / 2, 1, 64)), every_(items <= 16 || facts_of(up_).unordered ? 1 : items), pool_(pool), ring_(items), replay_(name_, every_, !facts_of(up_).unordered) {
         penstock::attach(up_, stop_reads_.token());
     }
     read_ahead(read_ahead const&) = delete;

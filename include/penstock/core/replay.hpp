@@ -93,7 +93,8 @@ public:
     using item_type = typename S::item_type;
 
     /// `stage` is for the record and for messages.
-    replay(std::string_view stage, std::uint64_t every) : stage_(stage), every_(every) {}
+    /// `repeats`: items that are pulled again are the same as before, in the same order.
+    replay(std::string_view stage, std::uint64_t every, bool repeats = true) : stage_(stage), every_(every), repeats_(repeats) {}
 
     /// Pulls of this epoch so far; the next pull has this number. To be asked by the pulling thread.
     std::uint64_t pulls() const { return pulls_; }
@@ -172,9 +173,7 @@ public:
     void save(state_writer& w, S const& up, tally held) const
         requires(resumable<S> && one_thread)
     {
-        if (held.count != 0 && facts_of(up).unordered)
-            throw state_error(message("save: ", stage_, " holds ", held.count, " items of a batch that an exception interrupted, and parallel_map({.ordered = false}) would give others after a load"
-                                      "\n  HINT: save after the next item, put on_error before ", stage_, ", or leave .ordered = true"));
+        if (held.count != 0 && facts_of(up).unordered) refuse_to_save();
         save(w, up, pulls_, told_ ? end_of_input::told : ended_ ? end_of_input::met : end_of_input::ahead, held);
     }
     /// The same up to pull `upto`, behind which `end` is what the consumer knows of the end.
@@ -183,10 +182,11 @@ public:
     {
         std::lock_guard guard(mutex_);
         auto from = upto;
-        if (live_ == 0 || (one_thread && (oldest_ == pulls_ || held.count == 0))) up.save(w);  // nothing is to be pulled again
+        if (live_ == 0 || (one_thread && upto == pulls_ && (oldest_ == pulls_ || held.count == 0))) up.save(w);  // nothing is to be pulled again
         else {
             auto const& s = ring_[newest_needed()];
             from = s.at;
+            if (from != upto && !repeats_) refuse_to_save();
             w.append(s.where);
         }
         auto record = w.stage(stage_ + ".replay", 2);
@@ -298,7 +298,13 @@ private:
     {
         fresh_.where.records.clear();  // a save that threw may have left some
         state_writer w(fresh_.where, unused_);
-        up.save(w);  // the stage before may only be touched here, on the pulling thread
+        try {
+            up.save(w);  // the stage before may only be touched here, on the pulling thread
+        } catch (state_error const&) {  // it cannot be saved as it stands: the next pull tries again, and until then a save is from further back, or refused
+            if (live_ == 0) throw;
+            due_ = pulls_ + 1;
+            return;
+        }
         std::lock_guard guard(mutex_);
         if (live_ != 0) {
             auto const first = static_cast<std::ptrdiff_t>(newest_needed()), end = static_cast<std::ptrdiff_t>(live_);
@@ -316,6 +322,10 @@ private:
         std::swap(ring_[live_++], fresh_);
         due_ = pulls_ + every_;
     }
+    [[noreturn]] void refuse_to_save() const {
+        throw state_error(message("save: ", stage_, " would have to pull again what an exception interrupted, and parallel_map({.ordered = false}) before it would give other items then"
+                                  "\n  HINT: save after the next item, put on_error before ", stage_, ", or leave .ordered = true"));
+    }
     void failed(std::uint64_t number) {
         if constexpr (resumable<S>) {
             std::lock_guard guard(mutex_);
@@ -325,6 +335,7 @@ private:
 
     std::string stage_;
     std::uint64_t every_;
+    bool repeats_;
     std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
     bool ended_ = false;                // of the pulling thread
     bool told_ = false;                 // what trailing() hands out was

@@ -160,6 +160,7 @@ TEST_CASE("join_by_key: what is left out by choice is counted and named, and its
     CHECK(covered + p.trailing().count() == 7 + 6);
     auto const all = p.stats();
     CHECK(all.back().errors == 4 + 3);
+    CHECK(all.back().left_out == 4 + 3);
     CHECK(has(all.back().note, "4 of 'photos' without a partner, the first is 'a'"));
     CHECK(has(all.back().note, "3 of 'captions' without a partner, the first is 'x'"));
 }

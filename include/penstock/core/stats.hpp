@@ -16,6 +16,7 @@ struct stage_stats {
     std::uint64_t bytes = 0;
     std::uint64_t errors = 0;       ///< failures it threw or skipped
     std::uint64_t left_out = 0;     ///< items that are missing for good, since the caller allowed it
+    std::uint64_t left_out_parts = 0;  ///< parts of its input that no item got, since the caller allowed it: links, files that are no field
     std::uint64_t busy_ns = 0;      ///< working
     std::uint64_t wait_in_ns = 0;   ///< waiting for the stage before it
     std::uint64_t wait_out_ns = 0;  ///< waiting for the stage after it to take what is ready

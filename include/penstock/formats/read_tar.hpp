@@ -52,25 +52,29 @@ namespace detail {
 class tar_shard {
 public:
     /// `block`: what is known of its samples; `checked`: their fields are compared with it.
-    tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::function<std::optional<shard_block>()> block, bool checked)
-        : bytes_(bytes), walker_(std::move(bytes), std::move(options)), find_block_(std::move(block)) {
+    tar_shard(std::shared_ptr<io::byte_source> bytes, tar_options options, std::shared_ptr<left_out_log> log, std::function<std::optional<shard_block>()> block, bool checked)
+        : bytes_(bytes), walker_(std::move(bytes), heard(std::move(options), std::move(log))), find_block_(std::move(block)) {
         if (checked) look();
         checked_ = checked;
     }
+    tar_shard(tar_shard const&) = delete;  // its walker calls it
 
     std::optional<fields> next() {
+        on_the_way_ = false;
         auto const i = walker_.index();
         auto whole = walker_.next();
         if (whole && checked_) check_sample(*block_, i, *whole);
         return whole;
     }
     bool discard() {
+        on_the_way_ = false;
         if (!walker_.discard()) return false;
         if (walker_.fault()) throw damaged_shard(*walker_.fault());
         return true;
     }
     /// Walks, or jumps where a block says how far: a part of a large shard is reached without reading what lies before it.
     std::uint64_t skip(std::uint64_t n) {
+        on_the_way_ = true;
         constexpr std::uint64_t worth_a_file = 64;
         if (n >= worth_a_file) {
             look();
@@ -85,10 +89,15 @@ public:
     void cancel() noexcept { bytes_->cancel(); }
 
 private:
+    tar_options heard(tar_options options, std::shared_ptr<left_out_log> log) {
+        options.told = [this, log = std::move(log)](left_out const& one) { log->add(one, !on_the_way_); };
+        return options;
+    }
     void look() {
         if (!std::exchange(looked_, true)) block_ = find_block_();
     }
 
+    bool on_the_way_ = false;  // to the samples of the caller: who reads what is passed counts what it leaves out
     std::shared_ptr<io::byte_source> bytes_;
     tar_walker walker_;
     std::function<std::optional<shard_block>()> find_block_;
@@ -123,11 +132,11 @@ struct tar_format {
         };
         auto how = walking(path, bytes->size());
         if (samples != any_number_of_samples) how.expected_samples = samples;
-        return std::make_shared<tar_shard>(std::move(bytes), std::move(how), find_block, verify);
+        return std::make_shared<tar_shard>(std::move(bytes), std::move(how), log, find_block, verify);
     }
     /// How a shard of `size` bytes is walked.
     tar_options walking(std::string const& path, std::uint64_t size) const {
-        return {.allow = allow, .told = [log_of_all = log](left_out const& one) { log_of_all->add(one); }, .block = longer_block(path, io, local, size)};
+        return {.allow = allow, .told = [log_of_all = log](left_out const& one) { log_of_all->add(one, false); }, .block = longer_block(path, io, local, size)};
     }
     /// For a shard that turns out to be cut: its block from when it was whole.
     static std::function<std::shared_ptr<shard_block const>()> longer_block(std::string const& path, io::opener const& open, bool here, std::uint64_t size) {
@@ -135,6 +144,7 @@ struct tar_format {
         return [path, open, size] { return shard_block::of_longer(path, open, size); };
     }
     std::string note() const { return log->note(); }
+    std::uint64_t left_out_parts() const { return log->lost(); }
     std::string const& key(fields const& f) const { return f.key(); }
     std::uint64_t bytes(fields const& f) const {
         std::uint64_t n = 0;

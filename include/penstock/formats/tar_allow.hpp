@@ -43,15 +43,16 @@ struct left_out_rule {
     bool tar_allow::* allowed;
     damage otherwise;
     std::string_view one, hint;
+    bool loses = true;  ///< somebody's bytes; else all that is there is read
 };
 inline left_out_rule const& rule_of(left_out::kind what) {
     static constexpr std::array<left_out_rule, 6> rules = {{
         {&tar_allow::links, damage::unsupported, "link", "write the files themselves (tar --dereference --hard-dereference), or leave links out with {.allow = {.links = true}}"},
         {&tar_allow::special, damage::unsupported, "special member", "a shard holds files: write it again without such members, or leave them out with {.allow = {.special = true}}"},
         {&tar_allow::no_field, damage::no_field, "file that is no field", "files are named KEY.EXTENSION: rename it, or leave such files out with {.allow = {.no_field = true}}"},
-        {&tar_allow::joined, damage::behind_end, "joined archive", "unpack and write it again as one archive, or read on behind end markers with {.allow = {.joined = true}}"},
+        {&tar_allow::joined, damage::behind_end, "joined archive", "unpack and write it again as one archive, or read on behind end markers with {.allow = {.joined = true}}", false},
         {&tar_allow::trailing, damage::behind_end, "end with more behind it", "copy or write the shard again, or leave it out with {.allow = {.trailing = true}}"},
-        {&tar_allow::missing_end, damage::missing_end, "missing end marker", "the shard is incomplete: copy or download it again"},
+        {&tar_allow::missing_end, damage::missing_end, "missing end marker", "the shard is incomplete: copy or download it again", false},
     }};
     return rules[static_cast<std::size_t>(what)];
 }
@@ -61,10 +62,17 @@ class left_out_log {
 public:
     left_out_log(char const* who, note_sink tell) : who_(who), tell_(std::move(tell)) {}
 
-    void add(left_out const& one) {
+    /// `for_good`: it lies in what is read for the caller, not in what is only counted, or passed on the way to it.
+    void add(left_out const& one, bool for_good) {
         auto const lock = std::lock_guard(guard_);
+        if (for_good && rule_of(one.what).loses) ++lost_;
         if (counts_[static_cast<std::size_t>(one.what)]++ != 0 || !tell_) return;
         tell_(message(who_, ": ", one.where.shard, ", byte ", one.where.byte.value_or(0), ": ", one.text, "; that is allowed here, and told this once"));
+    }
+    /// How many things are missing for good.
+    std::uint64_t lost() const {
+        auto const lock = std::lock_guard(guard_);
+        return lost_;
     }
     /// What was left out so far, each time it was passed; empty: nothing.
     std::string note() const {
@@ -79,6 +87,7 @@ private:
     char const* who_;
     note_sink tell_;
     std::array<std::uint64_t, 6> counts_{};
+    std::uint64_t lost_ = 0;
     mutable std::mutex guard_;
 };
 

@@ -157,7 +157,7 @@ private:
     static constexpr auto unknown = ~std::uint64_t{0};
 
     tar_options walking() const {
-        return {.allow = o_.allow, .told = [log = log_](left_out const& one) { log->add(one); }};
+        return {.allow = o_.allow, .told = [log = log_](left_out const& one) { log->add(one, false); }};
     }
     static bool far(std::string const& path) { return path.find("://") != path.npos; }
     bool here(std::string const& path) const { return o_.local && !far(path); }

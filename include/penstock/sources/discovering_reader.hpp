@@ -138,7 +138,7 @@ public:
         stop_ = std::make_unique<detail::stopper<shard_type>>(std::move(token));
     }
     void stats(stats_report& r) const {
-        auto own = stage_stats{.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0};
+        auto own = stage_stats{.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .left_out_parts = detail::left_out_parts_of(format_), .inputs = 0};
         if (exact_) {
             stats_report later;
             exact_->stats(later);

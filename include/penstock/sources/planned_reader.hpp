@@ -118,7 +118,7 @@ public:
         stop_ = std::make_unique<detail::stopper<shard_type>>(std::move(token));
     }
     void stats(stats_report& r) const {
-        r.push_back({.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .inputs = 0});
+        r.push_back({.name = Format::stage, .note = detail::note_of(format_), .items = items_, .bytes = bytes_, .errors = errors_, .left_out_parts = detail::left_out_parts_of(format_), .inputs = 0});
     }
 
     shard_plan const& plan() const { return line_.plan(); }

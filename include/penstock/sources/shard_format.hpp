@@ -56,6 +56,13 @@ std::string note_of(F const& format) {
     else return {};
 }
 
+/// Parts of its shards that no sample got, since the caller allowed it.
+template <class F>
+std::uint64_t left_out_parts_of(F const& format) {
+    if constexpr (requires { format.left_out_parts(); }) return format.left_out_parts();
+    else return 0;
+}
+
 /// Cancels the shard that is open when a stop is requested. The lock orders that against opening and closing; shards are shared, so
 /// one that is being cancelled outlives its closing.
 template <class Shard>

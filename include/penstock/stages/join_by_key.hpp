@@ -173,6 +173,7 @@ public:
         each([&](auto const& side, auto const&, std::size_t i) {
             s.held += side.held.count;
             s.errors += side.left_out;
+            s.left_out += side.left_out;
             if (side.left_out != 0) s.note += message("\n    ", side.left_out, " of '", this->in.name(i), "' without a partner, the first is '", side.first_left_out, '\'');
         });
     }

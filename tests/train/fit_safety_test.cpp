@@ -1,8 +1,11 @@
 // Tests: nothing of a run is lost or left unsaid: saved before metrics run, sinks that break, two runs in one folder, counts of what was skipped.
 #include <penstock/train/fit.hpp>
 
+#include <penstock/formats/read_tar.hpp>
 #include <penstock/sources/permuted.hpp>
 #include <penstock/sources/range.hpp>
+#include <penstock/sources/shard_list.hpp>
+#include <penstock/sources/split_by_rank.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
@@ -10,6 +13,7 @@
 #include <penstock/train/validate.hpp>
 
 #include <support/rank_threads.hpp>
+#include <support/tar_maker.hpp>
 
 #include "files.hpp"
 
@@ -18,6 +22,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -278,18 +283,44 @@ TEST_CASE("fit: samples that on_error left out and steps that were skipped are i
                           ++step;
                           return n->forward(b.data).mean() + (step == 2 && ctx.rank() == 0 ? std::numeric_limits<double>::quiet_NaN() : 0.0);
                       };
-                      auto data = ps::range(40) | ps::map(make) | ps::on_error(ps::skips{.total = 5, .user = true}) | ps::batch(10) | ps::to_device(ctx);
-                      auto r = std::move(data) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), bad, options({.epochs = 2, .nonfinite = train::nonfinite::skip}));
+                      auto const prepare = ps::map(make) | ps::on_error(ps::skips{.total = 5, .user = true}) | ps::batch(9) | ps::to_device(ctx);
+                      auto nothing = [](auto&, auto const&) { return std::vector<train::metric>{}; };
+                      auto r = ps::range(40) | prepare | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), bad, options({.epochs = 2, .nonfinite = train::nonfinite::skip}),
+                                                                    train::validate(ps::range(10) | prepare, nothing, {.split = train::data_split::as_it_is}));
                       if (ctx.rank() == 0) report = r;
                   }) == ps::test::nothing(world));
         });
-        CHECK(report.left_out == static_cast<std::uint64_t>(8 * world));
+        CHECK(report.left_out == static_cast<std::uint64_t>(2 * 5 * world));  // 4 in training and 1 in validation, in two epochs
         CHECK(report.skipped == 1);
-        auto const samples = std::to_string(8 * world) + " samples";
-        CHECK(has(last_line(text, "epoch 1/2  loss"), "  1 step skipped  "));
-        CHECK(has(last_line(text, "epoch 2/2  loss"), "  1 step skipped  " + samples + " left out"));
-        CHECK(has(text, samples + " that could not be made"));
-        CHECK(has(text, "(1 skipped)"));
+        CHECK(report.weightless == 2);  // the fifth batch of each epoch is empty
+        auto const samples = [world](int n) { return std::to_string(n * world) + " samples"; };
+        CHECK(has(last_line(text, "epoch 1/2  loss"), "  1 step skipped  1 step without weight  " + samples(5) + " left out"));
+        CHECK(has(last_line(text, "epoch 2/2  loss"), "  1 step skipped  2 steps without weight  " + samples(10) + " left out"));
+        CHECK(has(text, "  left out  " + samples(10) + "\n"));
+        CHECK(has(text, " (1 skipped, 2 without weight)"));
+    }
+}
+
+TEST_CASE("fit: what read_tar was allowed to leave out of shards is in the lines, the table and the report", "[unit][fit_safety]") {
+    test::scratch dir;
+    auto const shard = (dir / "s.tar").string();
+    std::ofstream(shard, std::ios::binary) << ps::test::tar_maker{}.add("a.x", "1").add("a.y", "", '2').add("b.x", "2").add("c.x", "3").add("README", "r").add("d.x", "4").end().bytes;
+    for (int world : {1, 2}) {
+        train::fit_report report;
+        auto const text = printed([&] {
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto net = line();
+                      auto make = [](ps::fields const&) { return std::array<float, 1>{1}; };
+                      auto data = ps::shard_list({shard}) | ps::split_by_rank(ctx.world()) | ps::read_tar({.allow = {.links = true, .no_field = true}, .notes = {}}) | ps::map(make) | ps::batch(1) | ps::to_device(ctx);
+                      auto r = std::move(data) | train::fit(ctx, net, train::sgd(net, {.lr = 1e-5}), loss, options({.epochs = 2}));
+                      if (ctx.rank() == 0) report = r;
+                  }) == ps::test::nothing(world));
+        });
+        CHECK(report.left_out_parts == 4);
+        CHECK(report.left_out == 0);
+        CHECK(has(last_line(text, "epoch 1/2  loss"), "  2 parts of shards left out"));
+        CHECK(has(last_line(text, "epoch 2/2  loss"), "  4 parts of shards left out"));
+        CHECK(has(text, "  left out  4 parts of shards\n"));
     }
 }
 

@@ -186,8 +186,14 @@ TEST_CASE("progress: what a run went on without is said, where there is any", "[
     v.skipped = 1;
     v.left_out = 1200;
     CHECK(test::has(train::plain_line(v), "  1 step skipped  1,200 samples left out"));
-    CHECK(test::has(train::bar_line(v, 200), "  1 step skipped  1,200 samples left out"));
-    CHECK(test::has(train::summary_table({.samples = 10, .left_out = 2}), "  left out  2 samples that could not be made\n"));
+    v.weightless = 2;
+    v.left_out_parts = 1;
+    auto const all = "  1 step skipped  2 steps without weight  1,200 samples left out  1 part of shards left out";
+    CHECK(test::has(train::plain_line(v), all));
+    CHECK(test::has(train::bar_line(v, 200), all));
+    CHECK(test::has(train::summary_table({.samples = 10, .left_out = 2}), "  left out  2 samples\n"));
+    CHECK(test::has(train::summary_table({.steps = 9, .skipped_steps = 1, .weightless_steps = 2, .left_out = 2, .left_out_parts = 3}), "  steps     9 (1 skipped, 2 without weight)\n"));
+    CHECK(test::has(train::summary_table({.weightless_steps = 2, .left_out_parts = 3}), "  left out  3 parts of shards\n"));
 }
 
 TEST_CASE("summary: the table", "[unit][progress]") {

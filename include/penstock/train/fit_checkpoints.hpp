@@ -92,6 +92,7 @@ public:
         at.step = number(*found, "step");
         at.epoch_step = number(*found, "epoch_step");
         at.applied = number(*found, "applied");
+        at.skipped = number(*found, "skipped");
         at.samples = s.samples;
         at.weight = std::bit_cast<double>(number(*found, "loss.weight"));
         at.epoch_loss = std::bit_cast<double>(number(*found, "epoch.loss"));
@@ -133,6 +134,7 @@ public:
         s.metadata = {{"step", std::to_string(at.step)},
                       {"epoch_step", std::to_string(at.epoch_step)},
                       {"applied", std::to_string(at.applied)},
+                      {"skipped", std::to_string(at.skipped)},
                       {"loss.weight", std::to_string(std::bit_cast<std::uint64_t>(at.weight))},
                       {"taken_over", std::to_string(at.taken_over)},
                       {"epoch.loss", std::to_string(std::bit_cast<std::uint64_t>(at.epoch_loss))},

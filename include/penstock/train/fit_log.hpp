@@ -35,6 +35,11 @@ struct part_metrics {
     std::vector<best> directions{};
 };
 
+/// What pipelines left out because they were allowed to.
+struct left_out_counts {
+    std::uint64_t samples = 0, parts = 0;  ///< parts: of shards
+};
+
 /// Rank 0 prints and writes; the mean loss of an interval is a collective, at steps that follow from the step's number.
 class fit_log {
 public:
@@ -71,9 +76,9 @@ public:
         bar_->update(view(at), now);
     }
 
-    /// The mean loss since the last call, and the samples that were left out (`left_out` on this rank), over all ranks. A collective.
+    /// The mean loss since the last call, and what was left out (`left_out` on this rank), over all ranks. A collective.
     /// Errors: a loss that is inf or NaN ends the run on all ranks.
-    void flush(fit_position& at, double lr, std::uint64_t left_out) {
+    void flush(fit_position& at, double lr, left_out_counts left_out) {
         auto const sum = add_up(at, left_out);
         if (!at.loss.defined()) return;
         loss_ = sum / at.weight;
@@ -97,8 +102,9 @@ public:
         if (bad.item<std::int64_t>() == 1) refuse(spoiled == weights.end() ? "a weight of another rank became inf or NaN" : message("the weight '", spoiled->first, "' became inf or NaN"), at);
     }
 
-    /// The metrics of an epoch that has ended, by part, with what each says is best.
-    void validated(fit_position const& at, std::vector<part_metrics> const& by_part) {
+    /// The metrics of an epoch that has ended, by part, with what each says is best. A collective, since parts leave out samples too.
+    void validated(fit_position const& at, std::vector<part_metrics> const& by_part, left_out_counts left_out) {
+        (void)add_up(at, left_out);
         auto line = message("epoch ", at.epoch, "/", o_.epochs, "  loss ", at.epoch_weight > 0 ? train::number(at.epoch_loss / at.epoch_weight) : "-");
         for (std::size_t i = 0; i != by_part.size(); ++i) {
             see(at, by_part[i], line);
@@ -127,11 +133,12 @@ public:
     }
 
     /// The end of the run: the report gets what is known here. A collective.
-    void finish(fit_position const& at, std::uint64_t left_out, fit_report& r) {
+    void finish(fit_position const& at, left_out_counts left_out, fit_report& r) {
         auto const sum = add_up(at, left_out);
         if (at.loss.defined()) loss_ = sum / at.weight;
         r.loss = loss_;
-        r.left_out = left_out_;
+        r.left_out = left_out_.samples;
+        r.left_out_parts = left_out_.parts;
         sync();
         auto const lost = [this](csv_log const& file) {
             if (file.waiting() != 0) warn(message(file.waiting(), file.waiting() == 1 ? " row" : " rows", " of metrics did not reach '", file.path().string(), "'"));
@@ -141,7 +148,7 @@ public:
         r.warnings = warnings_;
         if (!bar_) return;
         bar_->finish(view(at));
-        auto table = summary_table({.epochs = r.epochs, .steps = r.steps - first_.step, .skipped_steps = skipped(at), .samples = r.samples - first_.samples, .left_out = r.left_out,
+        auto table = summary_table({.epochs = r.epochs, .steps = r.steps - first_.step, .skipped_steps = skipped(at), .weightless_steps = weightless(at), .samples = r.samples - first_.samples, .left_out = r.left_out, .left_out_parts = r.left_out_parts,
                                     .seconds = r.seconds, .data_s = r.data_s, .compute_s = r.compute_s, .comm_s = r.comm_s, .save_s = r.save_s, .validate_s = r.validate_s,
                                     .metrics = metrics_});
         table.pop_back();
@@ -180,17 +187,21 @@ private:
         }
     }
     /// The sum of the ranks' losses since the last log line.
-    double add_up(fit_position const& at, std::uint64_t left_out) {
-        auto sums = at::zeros({2}, at::kDouble);
+    double add_up(fit_position const& at, left_out_counts left_out) {
+        auto sums = at::zeros({3}, at::kDouble);
         auto* s = sums.mutable_data_ptr<double>();
         if (at.loss.defined()) s[0] = at.loss.item<double>();
-        s[1] = static_cast<double>(left_out);
+        s[1] = static_cast<double>(left_out.samples);
+        s[2] = static_cast<double>(left_out.parts);
         ctx_.all_reduce(sums);
-        left_out_ = static_cast<std::uint64_t>(s[1]);
+        left_out_ = {static_cast<std::uint64_t>(s[1]), static_cast<std::uint64_t>(s[2])};
         return s[0];
     }
-    std::uint64_t skipped(fit_position const& at) const { return (at.step - first_.step) - (at.applied - first_.applied); }
-    std::vector<std::string> counted(fit_position const& at) const { return detail::losses({.skipped = skipped(at), .left_out = left_out_}); }
+    std::uint64_t skipped(fit_position const& at) const { return at.skipped - first_.skipped; }
+    std::uint64_t weightless(fit_position const& at) const { return at.weightless() - first_.weightless(); }
+    std::vector<std::string> counted(fit_position const& at) const {
+        return detail::losses({.skipped = skipped(at), .weightless = weightless(at), .left_out = left_out_.samples, .left_out_parts = left_out_.parts});
+    }
 
     void see(fit_position const& at, part_metrics const& part, std::string& line) {
         for (std::size_t i = 0; i != part.values.size(); ++i) {
@@ -220,7 +231,7 @@ private:
         auto const left = steps_ == 0 ? 0 : (steps_ - (std::min)(steps_, at.epoch_step)) + steps_ * (o_.epochs - (std::min)(o_.epochs, at.epoch + 1));
         return {.epoch = at.epoch + (over ? 0 : 1), .epochs = o_.epochs, .step = done, .steps = steps_, .loss = loss_, .samples_per_s = pace_.samples_per_s(),
                 .seconds_left = over && at.epoch >= o_.epochs ? 0 : steps_ == 0 ? std::numeric_limits<double>::quiet_NaN() : pace_.seconds_left(left), .waiting = waiting(),
-                .skipped = skipped(at), .left_out = left_out_};
+                .skipped = skipped(at), .weightless = weightless(at), .left_out = left_out_.samples, .left_out_parts = left_out_.parts};
     }
 
     dist::context& ctx_;
@@ -235,7 +246,8 @@ private:
     fit_position first_{};
     double begun_ = 0;
     double loss_ = std::numeric_limits<double>::quiet_NaN();
-    std::uint64_t steps_ = 0, left_out_ = 0;
+    std::uint64_t steps_ = 0;
+    left_out_counts left_out_;
     std::vector<tracked_metric> metrics_;
 };
 

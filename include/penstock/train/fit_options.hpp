@@ -77,10 +77,13 @@ using metric_values = std::vector<std::pair<std::string, double>>;
 
 /// What fit() returns, equal on all ranks but for the times.
 struct fit_report {
-    std::uint64_t epochs = 0, steps = 0, skipped = 0;
+    std::uint64_t epochs = 0, steps = 0;  ///< those before the resume included, as in all counts of steps
+    std::uint64_t skipped = 0;          ///< steps whose loss or gradient was not finite
+    std::uint64_t weightless = 0;       ///< steps in which nothing weighed anything on any rank: an epoch keeps its number of batches where samples are left out
     std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
     bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
-    std::uint64_t left_out = 0;         ///< samples that on_error left out, over all ranks, in this run
+    std::uint64_t left_out = 0;         ///< samples that on_error or join_by_key left out of training and validation, over all ranks, in this run
+    std::uint64_t left_out_parts = 0;   ///< parts of shards that no sample got because read_tar was allowed to leave them out, counted alike
     int signal = 0;                     ///< the one that ended it, else 0; dist::run then returns 128 + signal, which a main of its own should do too
     double loss = 0;                    ///< mean over the last log interval, a short one at the end of an epoch included; NaN if there was none
     std::vector<metric_values> history{};  ///< metrics by epoch, of this run

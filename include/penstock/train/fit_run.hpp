@@ -9,7 +9,7 @@
 #include <penstock/train/feedback.hpp>         // defines: feedback_parts
 #include <penstock/train/fit_agreement.hpp>    // defines: run_claims, agree_on_run, agree_on_weights, split_fault, refuse_together, steps_of, told_state
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver
-#include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics
+#include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics, left_out_counts
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
 #include <penstock/train/module.hpp>           // defines: as_module, begin_training
@@ -81,7 +81,8 @@ public:
         if (report_.signal != 0) ctx_.stopped_by(report_.signal);
         report_.epochs = at_.epoch;
         report_.steps = at_.step;
-        report_.skipped = at_.step - at_.applied;
+        report_.skipped = at_.skipped;
+        report_.weightless = at_.weightless();
         report_.samples = at_.samples;
         report_.seconds = progress::seconds() - begun;
         report_.data_s = times_.seconds(phase::data);
@@ -220,6 +221,7 @@ private:
             ctx_.phase("finishes the step");
             if (o_.nonfinite == nonfinite::skip && !norm.isfinite().template item<bool>()) {
                 restore(before, buffers_of(as_module(model_)), "buffers");  // running means saw the bad batch too
+                ++at_.skipped;
             } else {
                 ++at_.applied;
                 at_.loss = at_.loss.defined() ? at_.loss + loss : loss;
@@ -242,11 +244,17 @@ private:
         if (log_.due(at_)) log_.flush(at_, lr_, left_out());
         log_.step(at_);
     }
-    /// Samples that this rank's pipeline left out since it was built.
-    std::uint64_t left_out() const {
-        std::uint64_t n = 0;
-        if constexpr (requires { data_.stats(); })
-            for (auto const& s : data_.stats()) n += s.left_out;
+    /// Of this rank's pipelines, of training and of validation, since they were built.
+    left_out_counts left_out() {
+        left_out_counts n;
+        auto const count = [&n](auto const& pipeline) {
+            if constexpr (requires { pipeline.stats(); })
+                for (auto const& s : pipeline.stats()) n.samples += s.left_out, n.parts += s.left_out_parts;
+        };
+        count(data_);
+        each_part([&](auto& part) {
+            if constexpr (requires { part.data.stats(); }) count(part.data);
+        });
         return n;
     }
     void commit([[maybe_unused]] batch_type const& b) {
@@ -289,7 +297,7 @@ private:
         }
         if (!saver_.on()) agree_on_weights();
         at_.parts_due = false;
-        log_.validated(at_, by_part);
+        log_.validated(at_, by_part, left_out());
         at_.epoch_loss = at_.epoch_weight = 0;
         auto& all = report_.history.emplace_back();
         for (auto& part : by_part) all.insert(all.end(), part.values.begin(), part.values.end());

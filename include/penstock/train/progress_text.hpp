@@ -20,7 +20,8 @@ struct progress_view {
     double samples_per_s = 0;
     double seconds_left = std::numeric_limits<double>::quiet_NaN();  ///< of the run
     double waiting = 0;                                              ///< share of the time spent waiting for data, 0..1
-    std::uint64_t skipped = 0, left_out = 0;                         ///< steps, samples; shown when there are any
+    std::uint64_t skipped = 0, weightless = 0;                       ///< steps; shown when there are any, as what follows
+    std::uint64_t left_out = 0, left_out_parts = 0;                  ///< samples; parts of shards
 };
 
 /// 1234567 -> "1,234,567"
@@ -67,7 +68,9 @@ inline std::string of(std::uint64_t n, std::uint64_t total) { return total == 0 
 inline std::vector<std::string> losses(progress_view const& v) {
     std::vector<std::string> out;
     if (v.skipped != 0) out.push_back(counted(v.skipped, "step") + " skipped");
+    if (v.weightless != 0) out.push_back(counted(v.weightless, "step") + " without weight");
     if (v.left_out != 0) out.push_back(counted(v.left_out, "sample") + " left out");
+    if (v.left_out_parts != 0) out.push_back(counted(v.left_out_parts, "part") + " of shards left out");
     return out;
 }
 

@@ -80,7 +80,7 @@ struct tracked_metric {
 };
 
 struct run_summary {
-    std::uint64_t epochs = 0, steps = 0, skipped_steps = 0, samples = 0, left_out = 0;
+    std::uint64_t epochs = 0, steps = 0, skipped_steps = 0, weightless_steps = 0, samples = 0, left_out = 0, left_out_parts = 0;
     double seconds = 0;
     double data_s = 0, compute_s = 0, comm_s = 0, save_s = 0, validate_s = 0;
     std::vector<tracked_metric> metrics{};
@@ -95,9 +95,19 @@ inline std::string summary_table(run_summary const& s) {
     std::string out;
     auto line = [&](std::string const& head, std::string const& text) { out += "  " + padded(head, name) + text + "\n"; };
     line("epochs", grouped(s.epochs));
-    line("steps", grouped(s.steps) + (s.skipped_steps == 0 ? "" : " (" + grouped(s.skipped_steps) + " skipped)"));
+    auto const listed = [](std::vector<std::string> const& all) {
+        std::string text;
+        for (auto const& one : all) text += (text.empty() ? "" : ", ") + one;
+        return text;
+    };
+    std::vector<std::string> idle, left_out;
+    if (s.skipped_steps != 0) idle.push_back(grouped(s.skipped_steps) + " skipped");
+    if (s.weightless_steps != 0) idle.push_back(grouped(s.weightless_steps) + " without weight");
+    if (s.left_out != 0) left_out.push_back(detail::counted(s.left_out, "sample"));
+    if (s.left_out_parts != 0) left_out.push_back(detail::counted(s.left_out_parts, "part") + " of shards");
+    line("steps", grouped(s.steps) + (idle.empty() ? "" : " (" + listed(idle) + ")"));
     line("samples", grouped(s.samples) + (s.seconds > 0 ? " (" + rate(static_cast<double>(s.samples) / s.seconds) + " per second)" : ""));
-    if (s.left_out != 0) line("left out", detail::counted(s.left_out, "sample") + " that could not be made");
+    if (!left_out.empty()) line("left out", listed(left_out));
     line("time", duration(s.seconds));
     if (s.seconds > 0) {
         struct part { char const* name; double seconds; };

@@ -33,7 +33,7 @@ TEST_CASE("map_keyed: stage contract", "[unit][map_keyed]") {
 
 TEST_CASE("map_keyed: the example", "[unit][map_keyed]") {
     using namespace ps;
-    auto photos = from_vector<keyed<int>>({{0, 0, {}, "a"}, {1, 0, {}, "b"}});
+    auto photos = from_vector<keyed<int>>({{0, 0, {}, "a", 1, 0}, {1, 0, {}, "b", 1, 0}});
     // clang-format off
     auto got =
     // example-begin map_keyed

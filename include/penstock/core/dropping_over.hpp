@@ -12,8 +12,8 @@ namespace penstock {
 
 /// As stage_over, for a stage that says `waiting.add(item)` of what it drops and `waiting.join(item)` of what it delivers.
 ///
-/// How many items are left is not known then: a stage that can tell writes hint and facts itself. `waiting` belongs to the state:
-/// save ends in `waiting.save(record)`, load in `waiting.load(record)`. A stage that offers discard() empties it, as join would.
+/// How many items are left is not known then: a stage that can tell writes hint and facts itself. `waiting` belongs to the state, where
+/// positioned puts it. A stage that offers discard() empties it, as join would.
 template <source S>
 struct dropping_over : stage_over<S> {
     [[no_unique_address]] dropped_of<dropping_over, typename S::item_type> waiting;

@@ -10,6 +10,7 @@
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
+#include <penstock/stages/take_while.hpp>
 #include <penstock/stages/window.hpp>
 
 #include <algorithm>
@@ -502,4 +503,43 @@ TEST_CASE("parallel_map, unordered: stages that find their items again by number
     CHECK(refused([&] { return unordered() | ps::prefetch(2) | ps::window(2); }).starts_with("window: "));
     (void)(unordered() | ps::batch(2));
     (void)(unordered() | ps::parallel_map([](auto i) { return i; }, {.threads = 2}));
+}
+
+TEST_CASE("parallel_map, unordered: the end that stages behind it met is loaded, not looked for again", "[unit][parallel_map]") {
+    int asked = 0;
+    auto const make = [&](auto ahead) {
+        return ps::range(40) | ps::parallel_map([](auto i) { return i; }, {.threads = 2, .ordered = false}) | ps::take_while([&asked](auto) { return ++asked % 6 != 0; }) | ahead;
+    };
+    auto const check = [&](auto ahead) {
+        asked = 0;
+        auto p = make(ahead);
+        p.reset(3, 0);
+        for (int i = 0; i != 5; ++i) REQUIRE(p.next());
+        REQUIRE(!p.next());
+        auto q = make(ahead);
+        q.load(ps::state::parse(p.save().text()));
+        CHECK(!q.next());
+        CHECK(asked == 6);
+    };
+    check(ps::parallel_map([](auto i) { return i; }, {.threads = 2}));
+    check(ps::prefetch(3));
+    check(ps::prefetch(30));
+}
+
+TEST_CASE("parallel_map, unordered: a batch that an exception left unfinished cannot be saved, and the next one can", "[unit][parallel_map]") {
+    auto const make = [] {
+        return ps::range(12) | ps::parallel_map([](auto i) { return i; }, {.threads = 2, .ordered = false}) | ps::map([n = 0](auto i) mutable {
+                   if (++n == 3) throw std::runtime_error("third");
+                   return i;
+               }) |
+               ps::batch(4);
+    };
+    auto p = make();
+    p.reset(3, 0);
+    CHECK_THROWS_AS(p.next(), std::exception);
+    auto const text = test::error_of<ps::state_error>([&] { return (void)p.save(), 0; });
+    CHECK(text.starts_with("save: batch would have to pull again what an exception interrupted"));
+    CHECK(text.find("\n  HINT: save after the next item") != text.npos);
+    REQUIRE(p.next());
+    CHECK_NOTHROW(p.save());
 }

@@ -15,7 +15,7 @@ namespace penstock {
 ///     tally held() const       the items it holds now
 ///     void clear()             it holds nothing, and stands at the start of an epoch
 ///     void loaded()            position() has been read: replay_.repeat(up, wanted, keep) brings back what was held
-template <class Self, source S, template <class> class Base = stage_over>
+template <class Self, source S, class Base = stage_over<S>>
 struct holding : positioned<Self, S, Base> {
     /// A snapshot of the stages before is taken every `every` pulls. `seldom`: it holds something after an exception alone, and what it holds then
     /// need not come again in the same order, as it is not saved.
@@ -24,7 +24,7 @@ struct holding : positioned<Self, S, Base> {
     }
 
     void rewind(epoch e) {
-        Base<S>::reset(e);
+        Base::reset(e);
         replay_.reset();
         static_cast<Self&>(*this).clear();
     }
@@ -36,7 +36,7 @@ struct holding : positioned<Self, S, Base> {
 
     /// What was dropped here and before.
     cover trailing()
-        requires dropping<Base<S>>
+        requires dropping<Base>
     {
         cover all;
         if constexpr (requires { this->waiting.take(); }) all = this->waiting.take();

@@ -139,9 +139,9 @@ consteval int layout_of() {
 ///     n per_epoch(n items)                           of an epoch of that many, how many it yields
 ///
 /// Base: stage_over, or dropping_over for one that drops items.
-template <class Self, source S, template <class> class Base = stage_over>
-struct positioned : Base<S> {
-    using base = Base<S>;
+template <class Self, source S, class Base = stage_over<S>>
+struct positioned : Base {
+    using base = Base;
     using base::base;
 
     void reset(epoch e)

@@ -104,7 +104,7 @@ public:
         try {
             auto item = up.next();
             if (item) ++pulls_;
-            else ended_ = true;
+            else meet_end(up);
             return item;
         } catch (...) {
             failed(pulls_++);
@@ -129,7 +129,10 @@ public:
                 ++at;
             };
             try {
-                if (penstock::for_each_n(up, run, g)) return ended_ = true;
+                if (penstock::for_each_n(up, run, g)) {
+                    meet_end(up);
+                    return true;
+                }
             } catch (...) {
                 failed(at++);
                 throw;
@@ -165,7 +168,7 @@ public:
         pulls_ = oldest_ = 0;
         due_ = resumable<S> ? 0 : never;
         live_ = 0;
-        ended_ = told_ = false;
+        ended_ = told_ = end_kept_ = false;
         errors_.clear();
     }
 
@@ -186,7 +189,7 @@ public:
         else {
             auto const& s = ring_[newest_needed()];
             from = s.at;
-            if (from != upto && !repeats_) refuse_to_save();
+            if (!repeats_ && (from != upto || (end != end_of_input::ahead && !end_kept_))) refuse_to_save();
             w.append(s.where);
         }
         auto record = w.stage(stage_ + ".replay", 2);
@@ -293,7 +296,12 @@ private:
         if constexpr (resumable<S>)
             if (pulls_ == due_) [[unlikely]] take_snapshot(up);
     }
-    [[gnu::noinline]] void take_snapshot(S& up)  // out of line: the pull around it stays small
+    void meet_end(S& up) {
+        if constexpr (resumable<S>)
+            if (!ended_ && !repeats_) end_kept_ = take_snapshot(up);  // with the end in it: to find it again, items would be pulled that are others then
+        ended_ = true;
+    }
+    [[gnu::noinline]] bool take_snapshot(S& up)  // out of line: the pull around it stays small
         requires resumable<S>
     {
         fresh_.where.records.clear();  // a save that threw may have left some
@@ -303,7 +311,7 @@ private:
         } catch (state_error const&) {  // it cannot be saved as it stands: the next pull tries again, and until then a save is from further back, or refused
             if (live_ == 0) throw;
             due_ = pulls_ + 1;
-            return;
+            return false;
         }
         std::lock_guard guard(mutex_);
         if (live_ != 0) {
@@ -321,6 +329,7 @@ private:
         fresh_.at = pulls_;
         std::swap(ring_[live_++], fresh_);
         due_ = pulls_ + every_;
+        return true;
     }
     [[noreturn]] void refuse_to_save() const {
         throw state_error(message("save: ", stage_, " would have to pull again what an exception interrupted, and parallel_map({.ordered = false}) before it would give other items then"
@@ -339,6 +348,7 @@ private:
     std::uint64_t pulls_ = 0, due_ = resumable<S> ? 0 : never;  // of the pulling thread; the rest is guarded
     bool ended_ = false;                // of the pulling thread
     bool told_ = false;                 // what trailing() hands out was
+    bool end_kept_ = false;             // the newest snapshot was taken behind the end
     snapshot fresh_;                    // being written
     std::vector<state_record> unused_;  // records of dropped snapshots, to be written again
     mutable Mutex mutex_;

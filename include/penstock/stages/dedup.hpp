@@ -81,7 +81,7 @@ private:
 }  // namespace detail
 
 template <class S, class By>
-class [[nodiscard]] dedup_stage : public holding<dedup_stage<S, By>, S, dropping_over> {
+class [[nodiscard]] dedup_stage : public holding<dedup_stage<S, By>, S, dropping_over<S>> {
     using key = detail::remembered<std::invoke_result_t<By&, typename S::item_type const&>>;
 
 public:

@@ -12,7 +12,7 @@
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] filter_stage : public positioned<filter_stage<S, F>, S, dropping_over> {
+class [[nodiscard]] filter_stage : public positioned<filter_stage<S, F>, S, dropping_over<S>> {
 public:
     static constexpr auto name = "filter";
     using item_type = typename S::item_type;

@@ -22,7 +22,7 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] filter_map_stage : public positioned<filter_map_stage<S, F>, S, dropping_over> {
+class [[nodiscard]] filter_map_stage : public positioned<filter_map_stage<S, F>, S, dropping_over<S>> {
     using input = typename S::item_type;
     using made = typename std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>::value_type;
 

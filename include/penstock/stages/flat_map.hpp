@@ -35,7 +35,7 @@ concept owns_elements = requires(R const& r) {
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] flat_map_stage : public holding<flat_map_stage<S, F>, S, dropping_over> {
+class [[nodiscard]] flat_map_stage : public holding<flat_map_stage<S, F>, S, dropping_over<S>> {
     using input = typename S::item_type;
     using range = std::remove_cvref_t<std::invoke_result_t<F&, value_of<input>>>;
     using iterator = decltype(detail::begin_of(std::declval<range&>()));

@@ -54,7 +54,7 @@ inline bool beyond_one_item(std::exception const& e) {
 }  // namespace detail
 
 template <class S, class F>
-class [[nodiscard]] on_error_stage : public positioned<on_error_stage<S, F>, S, dropping_over> {
+class [[nodiscard]] on_error_stage : public positioned<on_error_stage<S, F>, S, dropping_over<S>> {
     static constexpr bool decides = std::same_as<std::invoke_result_t<F&, stage_error const&>, action>;
 
 public:

@@ -12,7 +12,7 @@
 namespace penstock {
 
 template <class S>
-class [[nodiscard]] skip_stage : public positioned<skip_stage<S>, S, dropping_over> {
+class [[nodiscard]] skip_stage : public positioned<skip_stage<S>, S, dropping_over<S>> {
 public:
     static constexpr auto name = "skip", instead = "take a part of the shard list instead";
     using item_type = typename S::item_type;

@@ -12,7 +12,7 @@
 namespace penstock {
 
 template <class S, class F>
-class [[nodiscard]] skip_while_stage : public positioned<skip_while_stage<S, F>, S, dropping_over> {
+class [[nodiscard]] skip_while_stage : public positioned<skip_while_stage<S, F>, S, dropping_over<S>> {
 public:
     static constexpr auto name = "skip_while", instead = "filter by the sample itself";
     using item_type = typename S::item_type;

@@ -12,7 +12,7 @@
 namespace penstock {
 
 template <class S>
-class [[nodiscard]] step_by_stage : public positioned<step_by_stage<S>, S, dropping_over> {
+class [[nodiscard]] step_by_stage : public positioned<step_by_stage<S>, S, dropping_over<S>> {
 public:
     static constexpr auto name = "step_by", instead = "take a part of the shard list instead";
     using item_type = typename S::item_type;

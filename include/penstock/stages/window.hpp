@@ -17,7 +17,7 @@ namespace penstock {
 
 /// Invariant: held_ are the items from the first one of the next window on, at most n; gap_ more are dropped before it begins (step > n).
 template <class S>
-class [[nodiscard]] window_stage : public holding<window_stage<S>, S, dropping_over> {
+class [[nodiscard]] window_stage : public holding<window_stage<S>, S, dropping_over<S>> {
     using input = typename S::item_type;
 
 public:

@@ -167,6 +167,26 @@ TEST_CASE("control: over an epoch's edge that sources go on over, what is held k
     CHECK(run(1) == run(10));
 }
 
+TEST_CASE("control: a value set through another chain holds from the edge on, also where a source goes on over it", "[unit][control]") {
+    auto run = [](std::int64_t ahead, bool wait) {
+        ps::control<int> c("up", 0);
+        auto source = [&] { return ps::range(30) | ps::steer(c, [](int up, std::int64_t i) { return i + up; }); };
+        auto p = ps::interleave({.stop = ps::stop_rule::all_restart}, ps::named("a", source() | ps::prefetch(ahead)), ps::named("b", ps::range(5))) | ps::take(8);
+        auto other = source();
+        std::vector<std::int64_t> all;
+        for (std::uint64_t e = 0; e != 3; ++e) {
+            p.reset(1, e);
+            while (auto const i = p.next()) all.push_back(*i);
+            if (wait) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // so that it has read ahead
+            other.set(c, 1000 * static_cast<int>(e + 1));
+        }
+        return all;
+    };
+    auto const wanted = run(1, false);
+    CHECK(run(20, true) == wanted);
+    CHECK(run(20, false) == wanted);
+}
+
 TEST_CASE("control: a change that could not reach what was read ahead is refused, and changes nothing", "[unit][control]") {
     ps::control<int> c("up", 0), other("other", 0);
     int at = 0;

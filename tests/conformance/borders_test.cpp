@@ -1,8 +1,19 @@
 // Every stage behind any(), prefetch, parallel_map and a fan-in of one: the same facts, the same items, the same positions, in every epoch.
-#include <conformance/chain_maker.hpp>
+#include <conformance/stage_kinds.hpp>
 
+#include <penstock/concurrency/parallel_map.hpp>
+#include <penstock/concurrency/prefetch.hpp>
+#include <penstock/stages/batch.hpp>
+#include <penstock/stages/inspect.hpp>
+#include <penstock/stages/on_error.hpp>
+#include <support/sources.hpp>
+
+#include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -70,9 +81,12 @@ struct met {
     }
 };
 
-test::chain source(std::uint32_t rank) {
-    auto const spec = test::source_spec{.n = items, .world = {rank, 2}};
-    return ps::any(ps::pipeline(test::planned_source<test::as_keyed<test::as_is>>(spec, test::as_keyed<test::as_is>{{}, items})));
+test::items source(int n, std::uint32_t rank) { return ps::any(test::keyed_source(n, {rank, 2})); }
+test::any_chain with(test::stage_kind const& kind, std::uint32_t rank) {
+    test::surroundings const around{[rank] { return source(7, rank); }, nullptr, 2};
+    auto c = test::any_chain(source(items, rank));
+    if (kind.over_batches) c = ps::any(std::get<test::items>(std::move(c)) | ps::batch(2));
+    return kind.put(std::move(c), (std::min)(kind.most, 2), around);
 }
 std::string text(std::vector<std::string> const& lines) {
     std::string all;
@@ -97,9 +111,13 @@ void check(std::string const& name, Make make) {
 
 TEST_CASE("no border changes what a chain states or stands for", "[unit][borders]") {
     for (auto const& kind : test::stage_kinds()) {
-        auto const make = [&](std::uint32_t rank) { return kind.put(source(rank), 2); };
-        if (kind.name == "split_by_rank") continue;  // the latter: over a rank's share already
-        check<test::chain_item>(kind.name, make);
+        if (kind.does.unordered) continue;
+        if (kind.gives_batches) {
+            check<ps::batch_of<int>>(kind.name, [&](std::uint32_t rank) { return std::get<test::batches>(with(kind, rank)); });
+            continue;
+        }
+        auto const make = [&](std::uint32_t rank) { return std::get<test::items>(with(kind, rank)); };
+        check<ps::keyed<int>>(kind.name, make);
         check<ps::batch_of<int>>(kind.name + " | batch(2)", [&](std::uint32_t rank) { return ps::any(make(rank) | ps::batch(2)); });
         check<ps::batch_of<int>>(kind.name + " | batch(2, drop)", [&](std::uint32_t rank) { return ps::any(make(rank) | ps::batch(2, {.remainder = ps::remainder::drop})); });
     }

@@ -203,6 +203,18 @@ void resumed(config const& c, std::vector<std::vector<events>> const& wanted) {
             same(c, test::pull(p), wanted[r][e + 1], when + ", the epoch behind it");
         }
 }
+/// The same at every place of rank 0's first epoch.
+void resumed_everywhere(config const& c, events const& wanted) {
+    for (std::size_t k = 0; k <= wanted.size(); ++k) {
+        auto p = c.make({0, c.ranks}), q = c.make({0, c.ranks});
+        test::reset(p, ps::epoch::of(c.seed, c.first_epoch));
+        auto got = test::pull(p, k);
+        test::load(q, ps::state::parse(test::save(p).text()));
+        if (k != wanted.size())
+            for (auto& one : test::pull(q, ~std::size_t{0})) got.push_back(std::move(one));
+        same(c, got, wanted, ps::message("loaded on rank 0 at ", k));
+    }
+}
 /// An epoch that several worlds share, one after the other; false if the chain refuses, with a sentence.
 bool cut_anew(config const& c) {
     auto random = dice(c, 12);
@@ -267,6 +279,7 @@ result examine(config const& c) {
     if (c.threads()) other_threads(c, all);
     inside(c, all);
     resumed(c, all);
+    if (c.number % 16 == 0 && !c.any(&test::traits::unordered)) resumed_everywhere(c, all[0][0]);
     return cut_anew(c) ? result::fine : result::refused_elsewhere;
 }
 std::string fault(config const& c, result* out = nullptr) {

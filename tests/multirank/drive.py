@@ -272,7 +272,7 @@ def case_torchrun():
     job = agent_job("finish", -1)
     for r, p in enumerate(job.ranks):
         expect(p.wait(60) == 0, f"rank {r} failed")
-    expect("(torchrun)" in job.ranks[0].text(), "rank 0 did not say that torchrun started it")
+    expect("(torchrun, job " in job.ranks[0].text(), "rank 0 did not say that torchrun started it")
     job.finish()
 
 

@@ -171,7 +171,7 @@ def changed():
     code, out, _ = train("other", "--kill-at", SAVE_EVERY + 3, "--kill-rank", 0)
     if code == 0 or newest("other")[:2] != (SAVE_EVERY, 0):
         fail("the checkpoint must lie in the middle of epoch 0", out)
-    ends_with(*train("other", "--resume", "--window", 50), r"shuffle: saved with a window of 100, this one has 50", r"HINT.*resume::ledger")
+    ends_with(*train("other", "--resume", "--window", 50), r"shuffle was saved with window 100, this one has 50", r"HINT.*resume::ledger")
     ends_with(*train("other", "--resume", "--batch", 6), r"batch\(6\) was saved as batch\(4\)", r"HINT.*resume::ledger")
     keep = contents(f"{DATA}/part-3.tar")
     for how in ("--resume", "--resume-ledger"):  # positions of another order, or of other data, are no use to either
@@ -317,7 +317,7 @@ def bad_input():
     if code != 0:
         fail("the run before the full disk failed", out)
     ends_with(*train("thrown", "--throw-at", 9, "--kill-rank", 1), r"rank 1", "the test throws here")
-    ends_with(*train("thrown", "--resume", "--window", 50), "window of 100", "50", "HINT")  # another chain: the checkpoint lies in mid-epoch
+    ends_with(*train("thrown", "--resume", "--window", 50), "window 100", "50", "HINT")  # another chain: the checkpoint lies in mid-epoch
     ends_with(*train("thrown"), "earlier run", "HINT")
     code, out, _ = train("thrown", "--resume")
     if code != 0:

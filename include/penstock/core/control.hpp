@@ -65,9 +65,11 @@ public:
     control_log(std::string name, std::shared_ptr<std::uint64_t> newest) : name_(std::move(name)), newest_(std::move(newest)), changes_{{0, *newest_}} {}
 
     bool reads(std::shared_ptr<std::uint64_t> const& value) const { return newest_ == value; }
+    /// The control was given a value that no item goes by yet.
+    bool outdated() const { return changes_.back().bits != *newest_; }
     /// The newest value holds from item `from` on.
     void adopt(std::uint64_t from) {
-        if (changes_.back().bits == *newest_) return;
+        if (!outdated()) return;
         if (changes_.back().from == from) changes_.back().bits = *newest_;
         else changes_.push_back({from, *newest_});
     }
@@ -119,7 +121,7 @@ class control_walk {
 public:
     explicit control_walk(bool moves) : moves_(moves) {}
     bool moves() const { return moves_; }
-    /// Called by a steered stage; its next item has number `item`, to be looked at only if `moves` or right after a reset, as a thread may be counting.
+    /// Called by a steered stage; its next item has number `item`, to be looked at only if `moves` or right after a reset of every source, as a thread may be counting.
     /// A stage that writes that number as `item` of the first record of its own gives the name of the record: changes that no item needs are then forgotten.
     virtual void operator()(control_log& log, std::uint64_t const& item, std::string_view record = {}) = 0;
 

@@ -86,6 +86,7 @@ public:
         for (std::size_t i = 0; i != this->in.size(); ++i) {
             passes_.load(this->in, i, r);
             this->in.load(i, r);
+            passes_.check_loaded(this->in, i);
         }
         picker_ = fresh_;
         picker_.begin(passes_.current());

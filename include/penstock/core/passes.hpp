@@ -216,6 +216,15 @@ public:
             if (!divided_) in.reset(i, epoch_, b.pass);  // else the reset before this load has put it there, with its part of the ledger
     }
 
+    /// Once the branch itself is loaded too: whether it has the turns per pass that were saved.
+    void check_loaded(Branches const& in, std::size_t i) const {
+        auto const& b = at_[i];
+        if (!Branches::resets || !b.slots) return;
+        if (auto const most = in.facts(i).world_max; most != b.whole || b.start > b.whole)
+            throw state_error(message("load: ", stage_, ": source '", in.name(i), "' was saved with ", b.start, " of ", b.whole, " turns per pass, here it has ",
+                                      most ? std::to_string(*most) : "an unknown number", "\n  HINT: read the data that was read then, or begin the epoch again"));
+    }
+
 private:
     [[noreturn]] void uncounted(std::string const& which) const {
         throw config_error(message(stage_, ": every rank must know how many items source '", which, "' has on any rank, got unknown",

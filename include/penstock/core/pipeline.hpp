@@ -293,12 +293,18 @@ private:
         if constexpr (resettable<S>) source_.reset(epoch_);
         adopt_controls();
     }
-    /// An epoch begins with the newest values; they may have been set before, or through another chain. No thread works on the stages.
+    /// An epoch begins with the newest values; they may have been set before, or through another chain. Where a source goes on over the edge, a thread
+    /// may be at work in it: it is stopped if there is a new value, and nothing is asked of its place if there is none.
     void adopt_controls() {
-        if constexpr (steered<S>) walk(false, [this](control_log& log, std::uint64_t const& item, auto) {
-            log.adopt(item);
-            if (!goes_on()) log.forget_before(item);
-        });
+        if constexpr (steered<S>) {
+            bool const on = goes_on();
+            bool changed = !on;
+            walk(false, [&](control_log& log, auto&&...) { changed = changed || log.outdated(); });
+            if (changed) walk(on, [on](control_log& log, std::uint64_t const& item, auto) {
+                log.adopt(item);
+                if (!on) log.forget_before(item);
+            });
+        }
     }
 
     S source_;

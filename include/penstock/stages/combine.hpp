@@ -125,6 +125,7 @@ public:
             mine.load(own, up);
             mine.repeat(up, [&](std::uint64_t number) { return number >= first; }, [&](std::uint64_t, auto&& item) { place.emplace(std::move(item)); });
             mine.release(first);
+            passes_.check_loaded(this->in, At);
         });
     }
     cover trailing() {

@@ -81,7 +81,8 @@ TEST_CASE("interleave: stage contract of three sources picked at random", "[unit
     test::battery(test::stage_case{
         .name = "interleave(random, source .5, five items .3, three items .2)",
         .make = [](auto src) {
-            auto b = test::beside(src, 5), c = test::beside(src, 3) | ps::map([](auto i) { return decltype(i)(test::number(i) + 1000); });
+            auto b = test::beside(src, 5);
+            auto c = test::beside(src, 3) | ps::map([](auto i) { return decltype(i)(test::number(i) + 1000); });
             return ps::interleave({.picks = ps::picks::random}, ps::named("a", 0.5, std::move(src)), ps::named("b", 0.3, std::move(b)), ps::named("c", 0.2, std::move(c)));
         },
         .model = [](std::vector<int> const& in, test::facts const& f) {

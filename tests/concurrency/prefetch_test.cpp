@@ -87,7 +87,7 @@ TEST_CASE("prefetch: stage contract", "[unit][prefetch]") {
 TEST_CASE("prefetch: every item once, in order, epoch after epoch", "[unit][prefetch]") {
     ps::executor pool(2);
     for (auto items : {1, 2, 3, 4, 64})
-        for (std::uint64_t n : {0, 1, 2, 7, 64, 1000}) {
+        for (std::uint64_t n : {0u, 1u, 2u, 7u, 64u, 1000u}) {
             test::watch w;
             auto p = pipe(w, n) | ps::prefetch({.items = items, .executor = &pool});
             CHECK(w.pulls == 0);
@@ -156,7 +156,7 @@ TEST_CASE("prefetch: errors come in order, consume their item, and it goes on", 
 TEST_CASE("prefetch: resumes at every position with items in flight", "[unit][prefetch]") {
     ps::executor pool(2);
     for (auto items : {1, 3, 64})
-        for (std::uint64_t n : {0, 1, 7, 40})
+        for (std::uint64_t n : {0u, 1u, 7u, 40u})
             for (bool failing : {false, true})
                 for (std::uint64_t k = 0; k <= n + 1; ++k) {
                     test::watch w;

@@ -205,11 +205,9 @@ private:
             if (t.pass * n >= all || t.id >= n) return ps::message("sample ", t.id, " of pass ", t.pass, " was not asked for");
             if (std::ranges::binary_search(c_.bad_payloads, t.id)) return ps::message("sample ", t.id, " is damaged, and came");
         }
-        std::uint64_t missing = 0;
         for (std::uint64_t pass = 0; pass != all / n; ++pass)
             for (std::uint64_t id = 0; id != n; ++id) {
                 if (count_.contains({pass, id})) continue;
-                ++missing;
                 if (!may_be_lost(id)) return ps::message("sample ", id, " never came in pass ", pass);
                 if (!lost_.named().contains(id)) return ps::message("sample ", id, " was lost in pass ", pass, ", and no error named it");
             }

@@ -341,9 +341,9 @@ TEST_CASE("data_parallel: a buffer that cannot be sent is refused by name", "[un
     };
     for (auto const& [word, value] : {row{"a sparse one", at::eye(3).to_sparse()}, {"a sparse one", at::eye(3).to_sparse_csr()},
                                       {"a quantised one", at::quantize_per_tensor(at::ones({3}), 0.1, 0, at::kQInt8)}, {"the meta device", at::empty({3}, at::kMeta)}}) {
-        auto const errors = test::on_ranks(2, [&, value = value](dist::context& ctx) {
+        auto const errors = test::on_ranks(2, [&, given = value](dist::context& ctx) {
             torch::nn::Linear net(1, 1);
-            net->register_buffer("adjacency", value);
+            net->register_buffer("adjacency", given);
             dist::data_parallel ddp(ctx, *net);
         });
         for (auto const& e : errors) {

@@ -285,7 +285,7 @@ TEST_CASE("read_tar of unknown counts: what ranks used of the first epoch stays 
     }
     auto const counted = ps::shard_list(disk.names) | ps::read_tar();
     REQUIRE(disk.indexed() == 3);
-    for (std::uint32_t world : {1, 2, 3}) {
+    for (std::uint32_t world : {1u, 2u, 3u}) {
         auto q = disk.open(0, world);
         auto const text = error_of<ps::state_error>([&] { q.reset(ps::epoch::of(3, 0), used); });
         CHECK(has(text, "the first epoch of shards that nobody counted deals whole shards"));

@@ -170,7 +170,7 @@ TEST_CASE("tar_allow: each part of a shard that no sample gets is counted once p
 TEST_CASE("tar_allow: a sample whose files lie apart is refused in every mode, and no index hides it", "[unit][read_tar]") {
     test::temp_dir dir;
     auto const path = dir.write("s.tar", test::tar_maker{}.add("0.a", "1").add("1.a", "2").add("0.b", "3").add("1.b", "4").end().bytes);
-    for (std::uint64_t const n : {0, 2, 4}) {
+    for (std::uint64_t const n : {0u, 2u, 4u}) {
         auto const got = read([&] { return (n == 0 ? ps::shard_list({path}) : ps::shard_list({path}, {.counts = {n}})) | ps::read_tar(ps::count_mode::unknown, {.progress = {}}); });
         if (n != 0) continue;  // unknown and counted is refused as such
         REQUIRE(got.errors.size() == 1);
@@ -179,7 +179,7 @@ TEST_CASE("tar_allow: a sample whose files lie apart is refused in every mode, a
     }
     dir.write("sizes.json", "{\"s.tar\": 4}");
     for (int round = 0; round != 2; ++round) {
-        for (std::uint64_t const n : {2, 4}) {
+        for (std::uint64_t const n : {2u, 4u}) {
             auto const given = read([&] { return ps::shard_list({path}, {.counts = {n}}) | ps::read_tar({.progress = {}}); });
             REQUIRE(given.errors.size() == 1);
             CHECK(has(given.errors[0], "returning_key"));

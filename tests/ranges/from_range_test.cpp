@@ -28,7 +28,7 @@ TEST_CASE("from_range: a random-access view of range-v3 is resumed by index", "[
     q.load(p.save());
     CHECK(q.next() == 16);
     q.reset(0, 1);
-    CHECK((std::move(make() | ps::take(3)) | ps::collect()) == std::vector{0, 1, 4});
+    CHECK((make() | ps::take(3) | ps::collect()) == std::vector{0, 1, 4});
     CHECK(q.next() == 0);
 }
 

@@ -31,7 +31,7 @@ TEST_CASE("range: for_each_n hands on what next() would, and an item that f thro
             auto keep = [&](std::int64_t i) { got.push_back(i); };
             CHECK(r.for_each_n(static_cast<std::uint64_t>(n), keep) == (at + n > 5));
             CHECK(got == expected);
-            CHECK(r.hint().lower == 5 - at - expected.size());
+            CHECK(r.hint().lower == static_cast<std::uint64_t>(5 - at) - expected.size());
         }
     auto r = ps::range(5).release();
     auto fails = [](std::int64_t i) {

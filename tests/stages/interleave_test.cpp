@@ -268,8 +268,8 @@ TEST_CASE("interleave: on every rank the same picks, restarts and ends, for unev
     auto const stop = GENERATE(ps::stop_rule::first, ps::stop_rule::all, ps::stop_rule::all_restart);
     auto const picks = GENERATE(ps::picks::exact, ps::picks::random);
     for (std::uint32_t size : {1u, 2u, 3u, 4u})
-        for (auto const& [n, m] : std::vector<std::pair<int, int>>{{13, 5}, {12, 6}, {7, 3}, {1, 10}, {5, 2}}) {
-            auto make = [&, n = n, m = m](std::uint32_t r) {
+        for (auto const& [of_a, of_b] : std::vector<std::pair<int, int>>{{13, 5}, {12, 6}, {7, 3}, {1, 10}, {5, 2}}) {
+            auto make = [&, n = of_a, m = of_b](std::uint32_t r) {
                 auto cut = [&](int all, std::string const& name) {  // batches of one, so that a vacant turn shows
                     return test::keyed_source(all, {r, size}) | ps::map([name](int i) { return name + std::to_string(i); }) | ps::batch(1);
                 };

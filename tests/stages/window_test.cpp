@@ -22,11 +22,11 @@ std::vector<std::vector<int>> windows(std::vector<int> const& in, std::size_t n,
 }  // namespace
 
 TEST_CASE("window: stage contract", "[unit][window]") {
-    auto const [n, step] = GENERATE(std::pair{1, 1}, std::pair{3, 1}, std::pair{3, 2}, std::pair{3, 3}, std::pair{2, 5}, std::pair{40, 7});
+    auto const [size, steps] = GENERATE(std::pair{1, 1}, std::pair{3, 1}, std::pair{3, 2}, std::pair{3, 3}, std::pair{2, 5}, std::pair{40, 7});
     test::battery(test::stage_case{
         .name = "window(n, step)",
-        .make = [n = n, step = step](auto src) { return std::move(src) | ps::window(n, step); },
-        .model = [n = n, step = step](std::vector<int> const& in) { return windows(in, static_cast<std::size_t>(n), static_cast<std::size_t>(step)); },
+        .make = [n = size, step = steps](auto src) { return std::move(src) | ps::window(n, step); },
+        .model = [n = size, step = steps](std::vector<int> const& in) { return windows(in, static_cast<std::size_t>(n), static_cast<std::size_t>(step)); },
         .move_only = std::false_type{},
     });
 }

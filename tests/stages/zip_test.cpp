@@ -128,7 +128,7 @@ TEST_CASE("zip: shuffled data sets of equal shape stay in step, unless each is t
         return n;
     };
     int others = 0;
-    for (std::uint64_t seed : {1, 2, 7, 9}) {
+    for (std::uint64_t seed : {1u, 2u, 7u, 9u}) {
         CHECK(differing(ps::zip(read("img"), read("mesh")), seed) == 0);
         CHECK(differing(read("img") | ps::zip(ps::named("meshes", read("mesh"))), seed) == 0);
         CHECK(differing(ps::zip(ps::permuted(50), ps::permuted(50)), seed) == 0);

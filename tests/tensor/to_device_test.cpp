@@ -140,7 +140,7 @@ TEST_CASE("to_device: normalised floats have the same bits however far ahead the
         std::vector<float> v;
         while (auto b = p.next()) {
             auto const flat = b->image.contiguous();
-            v.insert(v.end(), flat.const_data_ptr<float>(), flat.const_data_ptr<float>() + flat.numel());
+            v.insert(v.end(), flat.data_ptr<float>(), flat.data_ptr<float>() + flat.numel());
         }
         return v;
     };

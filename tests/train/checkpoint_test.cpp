@@ -167,7 +167,7 @@ TEST_CASE("checkpoint: nothing to load is no error, a place that cannot be liste
 
 TEST_CASE("checkpoint: the last ones are kept, newest is what was saved last", "[unit][checkpoint]") {
     test::scratch dir;
-    for (std::uint64_t step : {10, 20, 30, 40}) train::save_checkpoint(dir.path(), at_step(step), {}, {.keep = 2});
+    for (std::uint64_t step : {10u, 20u, 30u, 40u}) train::save_checkpoint(dir.path(), at_step(step), {}, {.keep = 2});
     CHECK(test::entries(dir.path()) == 3);  // two and the link
     CHECK(train::load_checkpoint(dir.path())->state.step == 40);
     train::save_checkpoint(dir.path(), at_step(35), {}, {.keep = 2});  // a run that went back to 30

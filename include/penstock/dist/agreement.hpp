@@ -119,7 +119,7 @@ inline std::optional<claims> agree(context& ctx, std::optional<claims> mine, std
     ctx.all_reduce(all);
     std::vector<std::optional<claims>> lists;
     for (int r = 0; r != ctx.world_size(); ++r)
-        lists.push_back(detail::unpacked({reinterpret_cast<char const*>(all.const_data_ptr<std::uint8_t>()) + row * r, static_cast<std::size_t>(row)}));
+        lists.push_back(detail::unpacked({reinterpret_cast<char const*>(all.data_ptr<std::uint8_t>()) + row * r, static_cast<std::size_t>(row)}));
     throw config_error(message(who, ": all ranks must have ", detail::first_difference(lists), "\n  HINT: ", hint));
 }
 

@@ -44,7 +44,7 @@ public:
     /// The sums. A rank that does not send its packet within step_timeout is named in the peer_error.
     packet_sum wait() {
         if (work_) ctx_->finish(std::exchange(work_, {}), "the control packet");
-        auto const* s = slots_.const_data_ptr<std::int64_t>();
+        auto const* s = slots_.data_ptr<std::int64_t>();
         return {.weight = from_digits({s[0], s[1], s[2], s[3]}), .samples = s[4], .has_data = s[5], .want_stop = s[6], .want_save = s[7],
                 .nonfinite = s[8], .failed = s[9], .control = {s[10], s[11], s[12], s[13]}, .ranks = s[14]};
     }

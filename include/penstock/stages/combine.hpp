@@ -208,23 +208,23 @@ private:
             values all;
             [[maybe_unused]] item_type out{};
             [[maybe_unused]] bool named = false;
-            auto take = [&](auto& from, auto& to, std::size_t i) {
+            auto take = [&](auto& whole, auto& from, auto& to, std::size_t i) {
                 if (!from) return;
                 passes_.join(*from, i);
                 this->in.stamp(*from, i);
                 if constexpr (is_keyed<std::remove_cvref_t<decltype(*from)>>) {
-                    out.cover.add(from->cover);
+                    whole.cover.add(from->cover);
                     if (!std::exchange(named, true)) {
-                        out.id = from->id;
-                        out.pass = from->pass;
-                        out.key = std::move(from->key);
-                        out.weight = from->weight;
+                        whole.id = from->id;
+                        whole.pass = from->pass;
+                        whole.key = std::move(from->key);
+                        whole.weight = from->weight;
                     }
                 }
                 to.emplace(std::move(value(*from)));
                 from.reset();
             };
-            (take(std::get<At>(held_), std::get<At>(all), At), ...);
+            (take(out, std::get<At>(held_), std::get<At>(all), At), ...);
             (std::get<At>(replays_).release(std::get<At>(replays_).pulls()), ...);
             if constexpr (keyed_at_all) {
                 out.value = std::move(all);

@@ -13,7 +13,7 @@ namespace penstock {
 template <class T>
 struct numbered {
     std::uint64_t index = 0;
-    T value{};
+    T value;  // not {}: it need not have a default
 
     friend bool operator==(numbered const&, numbered const&) = default;
 };

@@ -42,7 +42,7 @@ public:
 
     static std::vector<std::size_t> zeros_of(at::Tensor const& flags) {
         std::vector<std::size_t> out;
-        auto const* f = flags.const_data_ptr<std::uint8_t>();
+        auto const* f = flags.data_ptr<std::uint8_t>();
         for (std::size_t i = 0; i != static_cast<std::size_t>(flags.numel()); ++i)
             if (f[i] == 0) out.push_back(i);
         return out;

@@ -150,7 +150,7 @@ metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& me
     sums.resize(2 * names.size());
     auto total = at::tensor(sums, at::kDouble);
     ctx.all_reduce(total);
-    auto const* t = total.template const_data_ptr<double>();
+    auto const* t = total.template data_ptr<double>();
     metric_values out;
     if (directions) directions->clear();
     for (std::size_t i = 0; i != names.size(); ++i) {

@@ -61,7 +61,7 @@ inline file_mark write_safetensors(std::filesystem::path const& path, named_tens
         auto const kind = std::ranges::find(detail::elements, t.scalar_type(), &detail::element::type);
         if (kind == detail::elements.end())
             refuse(name, "type must be one that the format has, got ", at::toString(t.scalar_type()), "\n  HINT: convert it before saving");
-        auto const twin = std::ranges::find_if(entries, [&t = t](entry const& e) { return detail::same_memory(e.value, t); });
+        auto const twin = std::ranges::find_if(entries, [&tensor = t](entry const& e) { return detail::same_memory(e.value, tensor); });
         if (twin != entries.end()) meta[std::string(detail::alias_prefix) + name] = twin->name;
         else entries.push_back({name, t, static_cast<std::size_t>(kind - detail::elements.begin())});
     }

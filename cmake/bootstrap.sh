@@ -6,7 +6,7 @@
 #   VIRTUAL_ENV, CONDA_PREFIX an active Python whose torch has the c10d headers: no .venv is made
 #   PENSTOCK_SKIP_PACKAGES=1  packages are neither looked for nor installed
 #   PENSTOCK_SKIP_TORCH=1     no .venv is made; the rooms dist, tensor and train stay off
-#   PENSTOCK_TEST_TOOLS=1     what tests compare us with: a second compiler (clang) if there is none, WebDataset in the .venv (about 20 MB);
+#   PENSTOCK_TEST_TOOLS=1     what tests compare us with: other compilers (clang, clang-19) if there are none, WebDataset in the .venv (about 20 MB);
 #                             without them those tests are skipped
 #   PYTHON                    the interpreter that makes the .venv (default: python3)
 set -euo pipefail
@@ -227,13 +227,15 @@ add_test_packages() {
     fi
 }
 
-# A second compiler reads all headers in the tests. Nice to have as well.
-add_other_compiler() {
+# A second compiler reads all headers in the tests, and a new one compiles the tests in half of the time. Nice to have as well.
+add_other_compilers() {
     [[ ${PENSTOCK_TEST_TOOLS:-0} == 1 && ${PENSTOCK_SKIP_PACKAGES:-0} != 1 ]] && command -v dpkg-query >/dev/null || return 0
-    [[ -z $(compgen -c clang++) ]] || return 0
+    local missing=()
+    [[ -n $(compgen -c clang++) ]] || missing+=(clang)
+    compgen -c clang++- | grep -q -- '-1[789]$' || missing+=(clang-19 libclang-rt-19-dev)
+    ((${#missing[@]})) || return 0
     take_lock
-    local missing=(clang)
-    (install_packages) || say "there is no second compiler; the tests that need it are skipped"
+    (install_packages) || say "there is no second compiler; the tests that need it are skipped, and the others compile for longer"
 }
 
 # The lock lies beside the .venv, not in it: making again removes everything inside. It is held until this shell ends.
@@ -255,7 +257,7 @@ torch_wanted=1
 if own_torch || venv_is_ready; then torch_wanted=0; fi
 
 check_packages
-add_other_compiler
+add_other_compilers
 if [[ $torch_wanted == 0 ]]; then
     add_test_packages
     exit 0

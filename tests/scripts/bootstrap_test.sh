@@ -39,6 +39,8 @@ exit 0
 STUB
 stub clang++ <<'STUB'
 STUB
+stub clang++-19 <<'STUB'
+STUB
 # python3, and the python of the .venv it makes
 stub python3 <<'STUB'
 case "$1 ${2:-} ${3:-}" in
@@ -189,14 +191,15 @@ fresh
 mkdir "$work/without"
 cp -rs /usr/bin/. "$work/without"
 find "$work/without" -name '*clang*' -delete
-mv "$bin/clang++" "$work/clang++"
+mkdir "$work/clang"
+mv "$bin"/clang++* "$work/clang"
 run PENSTOCK_TEST_TOOLS=1 PATH="$bin:$work/without"
-expect "a test run gets a second compiler" grep -q "install --no-install-recommends clang" "$work/state/apt"
+expect "a test run gets the other compilers" grep -q "install --no-install-recommends clang clang-19 libclang-rt-19-dev" "$work/state/apt"
 echo 1000 >"$work/state/uid"
 run PENSTOCK_TEST_TOOLS=1 PATH="$bin:$work/without"
 expect "who may not install goes on" test "$status" = 0
 expect "and is told" says "there is no second compiler"
-mv "$work/clang++" "$bin/clang++"
+mv "$work"/clang/* "$bin"
 
 fresh
 run PENSTOCK_TEST_TOOLS=1 PENSTOCK_SKIP_TORCH=1

@@ -30,7 +30,7 @@ TEST_CASE("csv_log: a resume drops later rows and a cut line", "[unit][csv_log]"
     test::scratch dir;
     {
         train::csv_log log(dir / "m.csv", {"loss"});
-        for (std::uint64_t s : {10, 20, 30, 40}) log.row(s, {{"loss", static_cast<double>(s)}});
+        for (std::uint64_t s : {10u, 20u, 30u, 40u}) log.row(s, {{"loss", static_cast<double>(s)}});
     }
     test::spill(dir / "m.csv", test::slurp(dir / "m.csv") + "25,1");
     {

@@ -99,7 +99,7 @@ inline dist::claims schedule_claims(schedule const& factor, std::uint64_t steps)
     auto const ask = [&](std::uint64_t t) { out.emplace_back(message(".schedule at step ", t), exact_text(factor(static_cast<double>(t)))); };
     ask(0);
     for (std::uint64_t decade = 1; decade < steps; decade *= 10) {
-        for (std::uint64_t k : {1, 2, 5})
+        for (std::uint64_t k : {1u, 2u, 5u})
             if (k <= (steps - 1) / decade) ask(k * decade);
         if (decade > steps / 10) break;  // the next one is no number any more where a run has no end
     }

@@ -33,6 +33,7 @@ penstock_room(core HEADERS
   core/range_access.hpp
   core/recut.hpp
   core/replay.hpp
+  core/snapshots.hpp
   core/source.hpp
   core/stage.hpp
   core/state.hpp

@@ -5,13 +5,13 @@
 #include <penstock/core/errors.hpp>      // defines: config_error, state_error, message
 #include <penstock/core/facts.hpp>       // defines: chain_facts, facts_of
 #include <penstock/core/keyed.hpp>       // defines: is_keyed
+#include <penstock/core/snapshots.hpp>   // defines: snapshots
 #include <penstock/core/source.hpp>      // defines: source, resumable, discard, for_each_n, write_back
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -167,7 +167,7 @@ public:
         std::lock_guard guard(mutex_);
         pulls_ = oldest_ = 0;
         due_ = resumable<S> ? 0 : never;
-        live_ = 0;
+        taken_.clear();
         ended_ = told_ = end_kept_ = false;
         errors_.clear();
     }
@@ -185,9 +185,9 @@ public:
     {
         std::lock_guard guard(mutex_);
         auto from = upto;
-        if (live_ == 0 || (one_thread && upto == pulls_ && (oldest_ == pulls_ || held.count == 0))) up.save(w);  // nothing is to be pulled again
+        if (taken_.empty() || (one_thread && upto == pulls_ && (oldest_ == pulls_ || held.count == 0))) up.save(w);  // nothing is to be pulled again
         else {
-            auto const& s = ring_[newest_needed()];
+            auto const& s = taken_.newest_for(oldest_);
             from = s.at;
             if (!repeats_ && (from != upto || (end != end_of_input::ahead && !end_kept_))) refuse_to_save();
             w.append(s.where);
@@ -264,10 +264,6 @@ public:
     }
 
 private:
-    struct snapshot {
-        std::uint64_t at = 0;
-        state where;
-    };
     static constexpr auto never = ~std::uint64_t{0};
     static constexpr auto hint = "\n  HINT: the data, or the reading of it, changed since; restore it, or start the epoch again";
 
@@ -286,12 +282,6 @@ private:
         else return "an item";
     }
 
-    /// Index of the newest snapshot that is not younger than the oldest held item; the first one never is.
-    std::size_t newest_needed() const {
-        std::size_t i = live_ - 1;
-        while (i != 0 && ring_[i].at > oldest_) --i;
-        return i;
-    }
     void snapshot_if_due(S& up) {
         if constexpr (resumable<S>)
             if (pulls_ == due_) [[unlikely]] take_snapshot(up);
@@ -304,30 +294,17 @@ private:
     [[gnu::noinline]] bool take_snapshot(S& up)  // out of line: the pull around it stays small
         requires resumable<S>
     {
-        fresh_.where.records.clear();  // a save that threw may have left some
-        state_writer w(fresh_.where, unused_);
+        auto w = taken_.begin();
         try {
             up.save(w);  // the stage before may only be touched here, on the pulling thread
         } catch (state_error const&) {  // it cannot be saved as it stands: the next pull tries again, and until then a save is from further back, or refused
-            if (live_ == 0) throw;
+            if (taken_.empty()) throw;
             due_ = pulls_ + 1;
             return false;
         }
         std::lock_guard guard(mutex_);
-        if (live_ != 0) {
-            auto const first = static_cast<std::ptrdiff_t>(newest_needed()), end = static_cast<std::ptrdiff_t>(live_);
-            for (auto i = std::ptrdiff_t{0}; i != first; ++i) {  // dropped ones go behind, their storage is used again
-                auto& records = ring_[static_cast<std::size_t>(i)].where.records;
-                std::move(records.begin(), records.end(), std::back_inserter(unused_));
-                records.clear();
-            }
-            std::rotate(ring_.begin(), ring_.begin() + first, ring_.begin() + end);
-            live_ -= static_cast<std::size_t>(first);
-            errors_.erase(errors_.begin(), std::lower_bound(errors_.begin(), errors_.end(), ring_.front().at));
-        }
-        if (live_ == ring_.size()) ring_.emplace_back();
-        fresh_.at = pulls_;
-        std::swap(ring_[live_++], fresh_);
+        auto const first = taken_.keep(pulls_, oldest_);
+        errors_.erase(errors_.begin(), std::lower_bound(errors_.begin(), errors_.end(), first));
         due_ = pulls_ + every_;
         return true;
     }
@@ -349,12 +326,9 @@ private:
     bool ended_ = false;                // of the pulling thread
     bool told_ = false;                 // what trailing() hands out was
     bool end_kept_ = false;             // the newest snapshot was taken behind the end
-    snapshot fresh_;                    // being written
-    std::vector<state_record> unused_;  // records of dropped snapshots, to be written again
     mutable Mutex mutex_;
     std::uint64_t oldest_ = 0;
-    std::vector<snapshot> ring_;  // [0, live_) in order of `at`
-    std::size_t live_ = 0;
+    snapshots taken_;                    // begin() is called without the mutex, by the pulling thread
     std::vector<std::uint64_t> errors_;  // numbers of failed pulls since the oldest snapshot, ascending
     std::uint64_t upto_ = 0, error_count_ = 0;
     tally expected_;

@@ -347,7 +347,7 @@ TEST_CASE("fit: what feedback returns after step k holds on every rank from step
                                                 quiet({.epochs = 2, .accumulate = 2, .checkpoint = name.empty() ? "" : folder.path(name), .save_every = name.empty() ? 0u : 1u, .resume = name.empty() ? train::resume::never : train::resume::if_possible, .max_steps = most}),
                                                 recorder{&seen[r]}, train::feedback(level, ask)));
         });
-        CHECK(failures == ps::test::nothing(static_cast<std::size_t>(ranks)));
+        CHECK(failures == ps::test::nothing(static_cast<int>(ranks)));
         CHECK(asked[0] == static_cast<int>(seen[0].size()));
         if (ranks == 2) {
             CHECK(asked[1] == 0);

@@ -37,7 +37,7 @@ int serve_store() {
 
 /// Steps for ever, as a loop does them; `victim` does `what` at step 3.
 void train(ps::dist::context& ctx, int victim, std::string const& what, std::uint64_t steps) {
-    torch::manual_seed(ctx.rank());
+    torch::manual_seed(static_cast<std::uint64_t>(ctx.rank()));
     torch::nn::Linear net(64, 64);
     ps::dist::data_parallel ddp(ctx, *net);
     for (std::uint64_t step = 0; step < steps; ++step) {

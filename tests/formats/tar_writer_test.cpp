@@ -117,6 +117,10 @@ TEST_CASE("tar_writer: W20, what a reader would misread is refused", "[unit][for
     CHECK(has(refused("k", files({})), "at least one field"));
     CHECK(has(refused("k", files({{"", "1"}})), "must not be empty"));
     CHECK(has(refused("k", files({{"PNG", "1"}})), "lower case"));
+    CHECK(has(refused("k", files({{".txt", "1"}})), "field '.txt' must not begin with a dot\n  HINT: the dot before it is written for you: write add(\"txt\", bytes)"));
+    CHECK(has(refused("k", files({{"..seg.png", "1"}})), "write add(\"seg.png\", bytes)"));
+    CHECK(has(refused("k", files({{".", "1"}})), "field '.' must not begin with a dot"));
+    CHECK(refused("dotted", files({{"seg.png", "1"}})) == "not refused");
     CHECK(has(refused("k", files({{"_x", "1"}})), "must not start with '_'"));
     CHECK(has(refused("k", files({{"a/b", "1"}})), "must not contain '/'"));
     CHECK(has(refused("__meta__/k", x), "readers skip"));

@@ -146,6 +146,11 @@ private:
             auto const& ext = order[i]->name;
             auto const named = message("extension '", ext, "' ");
             if (ext.empty()) refuse("an extension must not be empty", "add(\"png\", bytes)");
+            if (ext.starts_with('.')) {
+                auto const bare = ext.find_first_not_of('.');
+                refuse(message("the name of field '", ext, "' must not begin with a dot"),
+                       bare == ext.npos ? std::string("the dot before it is written for you: add(\"png\", bytes)") : message("the dot before it is written for you: write add(\"", ext.substr(bare), "\", bytes)"));
+            }
             if (ext != detail::ascii_lower(ext)) refuse(named + "must be in lower case", "readers compare extensions in lower case");
             if (ext.starts_with('_')) refuse(named + "must not start with '_'", "such names are reserved for metadata");
             if (ext.find('/') != ext.npos || ext.find('\0') != ext.npos) refuse(named + "must not contain '/' or NUL", "an extension is the end of a file name");

@@ -50,7 +50,8 @@ TEST_CASE("split_by_rank: shuffling and splitting make new plans, in any order",
     CHECK((a.part() == ps::world{1, 4} && b.part() == ps::world{1, 4}));
     auto const chain = ps::shuffle_shards() | ps::split_by_rank({1, 4});
     CHECK((plain | chain).shuffled());
-    CHECK_NOTHROW(a | ps::split_by_rank({1, 4}));
+    CHECK(has(refusal([&] { (void)(a | ps::split_by_rank({1, 4})); }), "split already for rank 1 of 4, got rank 1 of 4\n  HINT: split once"));
+    CHECK(has(refusal([&] { (void)(plain | ps::split_by_rank({}) | ps::shuffle_shards() | ps::split_by_rank({})); }), "split already for rank 0 of 1, got rank 0 of 1"));
     CHECK(has(refusal([&] { (void)(a | ps::split_by_rank({2, 4})); }), "split already for rank 1 of 4, got rank 2 of 4"));
     CHECK(has(refusal([] { (void)ps::split_by_rank({4, 4}); }), "got rank 4, world 4"));
 }

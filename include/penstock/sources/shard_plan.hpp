@@ -108,8 +108,8 @@ public:
     /// The rank this plan is read by; {0, 1} until split_by_rank says otherwise.
     world part() const { return world_.value_or(world{}); }
     shard_plan with_world(world w) const {
-        if (world_ && *world_ != w)
-            throw config_error(message("split_by_rank: the plan is split already for rank ", world_->rank, " of ", world_->size, ", got rank ", w.rank, " of ", w.size, "\n  HINT: split once"));
+        if (world_)  // for the same rank too: whoever splits twice expects a share of a share, or has not seen the first one
+            throw config_error(message("split_by_rank: the plan is split already for rank ", world_->rank, " of ", world_->size, ", got rank ", w.rank, " of ", w.size, "\n  HINT: split once; leave one of the two out"));
         auto plan = *this;
         plan.world_ = checked(w, "split_by_rank");
         return plan;

@@ -35,8 +35,9 @@ STUB
 run() {
     : >"$work/log"
     status=0
-    said=$(PATH="$work/bin:$PATH" PENSTOCK_JOBS=3 "$work/tree/tests/run.sh" "$@" 2>&1) || status=$?
+    said=$(PATH="$work/bin:$PATH" CXX=$compiler PENSTOCK_JOBS=3 "$work/tree/tests/run.sh" "$@" 2>&1) || status=$?
 }
+compiler=g++
 failures=0
 expect() { # expect WHAT COMMAND...
     local what=$1
@@ -48,6 +49,14 @@ expect() { # expect WHAT COMMAND...
 }
 says() { [[ $said == *"$1"* ]]; }
 done_in_order() { diff <(printf '%s\n' "$@") <(sed 's/ at .*//' "$work/log"); }
+
+stub "$work/bin/clang++-19" <<'STUB'
+STUB
+compiler=
+run
+expect "a new Clang compiles the tests" grep -q "^cmake --preset ci -DCMAKE_CXX_COMPILER=clang++-19 at" "$work/log"
+expect "and not those with threads" grep -q "^cmake --preset tsan at" "$work/log"
+compiler=g++
 
 run -L unit
 expect "all is well" test "$status" = 0

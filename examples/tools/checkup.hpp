@@ -1,6 +1,7 @@
 // Implements: checkup, what a walk over the headers of a shard finds: samples, fields, damage, what no sample gets, keys.
 #pragma once
 
+#include <penstock/formats/tar_keys.hpp>    // defines: tar_keys
 #include <penstock/formats/tar_walker.hpp>  // defines: tar_walker, damaged_shard, tar_allow, left_out
 #include <penstock/io/open_file.hpp>        // defines: open_file
 
@@ -28,6 +29,7 @@ struct shard_checkup {
     std::uint64_t places = 0;              ///< and those with a fault, which are counted and are an error when they are read
     std::string damage{}, cause{}, hint{}, key{};
     std::uint64_t byte = 0;
+    std::vector<std::string> returning{};  ///< every key that comes back, of which a reader meets the first
     std::vector<std::string> faults{};                        ///< of single samples
     std::map<std::string, field_sizes> fields{};
     std::map<std::string, std::pair<std::uint64_t, std::string>> sets{};  ///< which extensions a sample has: how many do, and the key of the first
@@ -39,6 +41,34 @@ struct shard_checkup {
     penstock::skipped_members skipped{};
     bool global_headers = false;
 };
+
+/// The key of the sample whose first header lies at `byte`.
+inline std::string key_at(std::string const& path, std::uint64_t byte) {
+    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow = {.missing_end = true}});
+    walker.jump(0, byte);
+    try {
+        walker.discard();
+    } catch (penstock::stage_error const&) {
+    }
+    return walker.last_key();
+}
+
+/// A reader ends at the first key that comes back: goes on behind it for the other ones, and for faults of samples that were not `walked`.
+inline void find_returning(std::string const& path, std::uint64_t walked, penstock::tar_allow allow, shard_checkup& found) {
+    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow = allow});
+    walker.jump(0, 0);  // from here on it compares no keys
+    auto keys = penstock::detail::tar_keys{};
+    try {
+        while (walker.discard()) {
+            auto const& key = walker.last_key();
+            if (auto const before = keys.add(key, walker.first_byte(), [&](std::uint64_t byte) { return key_at(path, byte) == key; }))
+                found.returning.push_back(penstock::message("'", key, "' at byte ", walker.first_byte(), ", before at byte ", *before));
+            if (walker.fault() && walker.index() > walked) found.faults.push_back(walker.fault()->what());
+        }
+    } catch (penstock::damaged_shard const& e) {
+        found.cause += penstock::message("; at byte ", e.where.byte.value_or(0), " it is ", penstock::name_of(e.damage), " as well: ", e.because);
+    }
+}
 
 /// Walks one shard. Nothing is thrown: what is wrong with it is what is asked.
 inline shard_checkup check_shard(std::string const& path, std::uint32_t number, std::vector<key_place>* keys) {
@@ -56,7 +86,8 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
             auto& all = found.refused[one.what];
             if (all.count++ == 0) all.first = one.text, all.byte = one.where.byte.value_or(0);
         };
-        auto walker = penstock::detail::tar_walker(source, {.allow = {.links = true, .special = true, .no_field = true, .joined = true, .trailing = true}, .told = note});
+        constexpr auto allow = penstock::tar_allow{.links = true, .special = true, .no_field = true, .joined = true, .trailing = true};
+        auto walker = penstock::detail::tar_walker(source, {.allow = allow, .told = note});
         auto extensions = std::vector<std::string>{};
         try {
             while (walker.discard()) {
@@ -84,6 +115,7 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
             found.damage = penstock::name_of(e.damage);
             refuse(e);
             found.cause = e.because;
+            if (e.damage == penstock::damage::returning_key) find_returning(path, walker.index(), allow, found);
         }
         found.places = walker.index();
         found.skipped = walker.skipped();
@@ -93,17 +125,6 @@ inline shard_checkup check_shard(std::string const& path, std::uint32_t number, 
         refuse(e);
     }
     return found;
-}
-
-/// The key of the sample whose first header lies at `byte`.
-inline std::string key_at(std::string const& path, std::uint64_t byte) {
-    auto walker = penstock::detail::tar_walker(penstock::io::open_file(path), {.allow = {.missing_end = true}});
-    walker.jump(0, byte);
-    try {
-        walker.discard();
-    } catch (penstock::stage_error const&) {
-    }
-    return walker.last_key();
 }
 
 }  // namespace tools

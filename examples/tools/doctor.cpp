@@ -186,6 +186,10 @@ void damage(std::vector<tools::shard_checkup> const& shards, report& out) {
         say();
         say("  " + s->path);
         paragraph(s->damage + (s->damage == "unreadable" ? "" : " at byte " + grouped(s->byte) + (s->key.empty() ? "" : ", sample '" + s->key + "'") + ", after " + counted(s->samples, "whole sample")) + ": " + s->cause, 4);
+        if (s->returning.size() > 1) {
+            say("    " + grouped(s->returning.size()) + " keys come back in this shard:");
+            first_of(s->returning, 5, [](auto const& key) { paragraph(key, 6); });
+        }
         if (!s->hint.empty()) paragraph("HINT: " + s->hint, 4);
     });
     if (faults.empty()) return;

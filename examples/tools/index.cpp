@@ -32,7 +32,8 @@ constexpr char const* help = R"(usage: penstock-index build  [--crc] [--again] [
                replaced is told, and a file of that name that is no index is left as it is
     --crc      reads every payload and remembers a CRC-32C of each field, for read_tar({.verify = true})
     --again    indexes every shard anew
-  verify       compares shards with their index: number and place of samples, and fields with their checksums
+  verify       compares shards with their index: number and place of samples, and fields with their checksums;
+               counts the samples that have a fault of their own, and names the first ones
     --headers  leaves the payloads alone
   print        says what the index knows
     --samples  one line per sample: number, first byte, checksums of its fields
@@ -48,8 +49,12 @@ std::string counted(std::uint64_t n, std::string const& one) { return grouped(n)
 void note(std::string const& text) { std::printf("%s\n", text.c_str()); }
 
 int finish(std::vector<ps::indexed_shard> const& shards, std::string const& done) {
-    std::uint64_t samples = 0, bytes = 0, kept = 0, bad = 0;
+    std::uint64_t samples = 0, bytes = 0, kept = 0, bad = 0, faulty = 0;
     for (auto const& s : shards) {
+        faulty += s.faulty;
+        if (s.faulty != 0) std::printf("%s: %s and %s when read:\n", s.path.c_str(), (counted(s.faulty, "sample") + (s.faulty == 1 ? " has a fault" : " have faults")).c_str(), s.faulty == 1 ? "is an error" : "are errors");
+        for (auto const& f : s.faults) std::printf("  %s\n", f.substr(0, f.find('\n')).c_str());
+        if (s.faulty > s.faults.size()) std::printf("  and %s more; penstock-doctor names them\n", grouped(s.faulty - s.faults.size()).c_str());
         if (!s.problem.empty()) {
             std::printf("%s\n", s.problem.c_str());
             ++bad;
@@ -59,9 +64,10 @@ int finish(std::vector<ps::indexed_shard> const& shards, std::string const& done
         bytes += s.bytes;
         kept += s.kept ? 1 : 0;
     }
-    std::printf("%s %s, %s, %s%s%s\n", done.c_str(), counted(shards.size() - bad, "shard").c_str(), counted(samples, "sample").c_str(), readable_bytes(bytes).c_str(),
-                kept == 0 ? "" : (" (" + grouped(kept) + " as before)").c_str(), bad == 0 ? "" : ("; " + counted(bad, "problem")).c_str());
-    return bad == 0 ? 0 : 1;
+    std::printf("%s %s, %s, %s%s%s%s\n", done.c_str(), counted(shards.size() - bad, "shard").c_str(), counted(samples, "sample").c_str(), readable_bytes(bytes).c_str(),
+                kept == 0 ? "" : (" (" + grouped(kept) + " as before)").c_str(), bad == 0 ? "" : ("; " + counted(bad, "problem")).c_str(),
+                faulty == 0 ? "" : ("; " + counted(faulty, "faulty sample")).c_str());
+    return bad == 0 && faulty == 0 ? 0 : 1;
 }
 
 int print(ps::shard_names const& names, bool samples) {

@@ -180,6 +180,17 @@ TEST_CASE("verify_index: finds every flipped bit of a payload, every moved sampl
     flipped[header + 257 + 20] ^= 1;  // the user id: in no field, and the header does not verify
     dir.write("a.tar", flipped);
     CHECK(has(ps::verify_index(names({path}))[0].problem, "bad_header"));
+    auto doubled = test::tar_maker{};
+    for (int i = 0; i != 5; ++i) doubled.add(ps::message(i, ".cls"), "1").add(ps::message(i, ".CLS"), "2").add(ps::message(i, "whole.cls"), "3");
+    auto const faulty = dir.write("faulty.tar", doubled.end().bytes);
+    for (bool sums : {false, true}) {
+        (void)ps::build_index(names({faulty}), {.checksums = sums, .again = true});
+        for (bool headers : {false, true}) {
+            auto const found = ps::verify_index(names({faulty}), headers)[0];
+            CHECK((found.problem.empty() && found.samples == 10 && found.faulty == 5));
+            CHECK((found.faults.size() == 3 && has(found.faults[1], "sample '1', byte ") && has(found.faults[1], "duplicate_field")));
+        }
+    }
     flipped = bytes + std::string(512, '\0');
     dir.write("a.tar", flipped);
     CHECK(has(ps::verify_index(names({path}))[0].problem, "when it was indexed"));

@@ -36,6 +36,8 @@ struct indexed_shard {
     std::uint64_t samples = 0, bytes = 0;
     bool kept = false;      ///< it was indexed already, and is unchanged
     std::string problem{};  ///< why it is not indexed, or in what it differs; empty: nothing
+    std::uint64_t faulty = 0;           ///< verified: samples with a fault of their own, which are an error when read although the index is right
+    std::vector<std::string> faults{};  ///< the first few of them
 };
 
 namespace detail {
@@ -158,7 +160,7 @@ inline std::vector<indexed_shard> build_index(shard_names const& names, build_in
 }
 
 /// Compares shards with their index and blocks, whatever their time of change: the number and place of every sample, and every field with its
-/// checksum where there is one. Reads payloads only then, or with `headers_only` never. Writes nothing.
+/// checksum where there is one; samples with a fault of their own are counted. Reads payloads only then, or with `headers_only` never. Writes nothing.
 inline std::vector<indexed_shard> verify_index(shard_names const& names, bool headers_only = false, int threads = 4, progress_sink const& progress = {}) {
     auto result = std::vector<indexed_shard>(names.size());
     auto indexes = std::map<std::string, shard_index>{};
@@ -187,6 +189,7 @@ inline std::vector<indexed_shard> verify_index(shard_names const& names, bool he
                     auto const n = shard.samples++;
                     if (n >= block->samples() || block->offset(n) != walker.first_byte())
                         throw stage_error("penstock-index", fault::content, place{shard.path, whole ? whole->key() : walker.last_key(), walker.first_byte(), {}}, message("sample number ", n, " is not where its block says"), "index the shard again");
+                    if (walker.fault() && shard.faulty++ < 3) shard.faults.emplace_back(walker.fault()->what());
                     if (whole) detail::check_sample(*block, n, *whole);
                 });
                 if (!known.samples && entry->spots != 0) shard.problem = known.reason;  // bytes that are in no field

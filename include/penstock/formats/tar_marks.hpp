@@ -41,7 +41,7 @@ inline marked_samples mark_samples(std::shared_ptr<io::byte_source> const& sourc
             for (std::size_t k = 0; k != sums.size(); ++k) sums[k] = io::crc32c(whole->all()[k].bytes.data(), whole->all()[k].bytes.size());
         result.block.add(walker.first_byte(), sums);
         ++result.samples;
-        result.faulty += (checksums ? !whole : walker.fault().has_value()) ? 1 : 0;
+        result.faulty += walker.fault() ? 1 : 0;
         globals = globals || walker.global_headers();
         result.end = walker.offset();
     });

@@ -81,7 +81,7 @@ public:
     /// 1 after damage that cost a sample whose first files were there already, else 0.
     std::uint64_t dropped() const { return dropped_; }
     skipped_members const& skipped() const { return skipped_; }
-    /// The fault of the sample that discard() passed last, for which next() would have thrown.
+    /// The fault of the sample that was passed last: next() threw it, discard() kept silent.
     std::optional<damaged_shard> const& fault() const { return fault_; }
     /// Of the sample that was passed last.
     std::uint64_t first_byte() const { return first_; }
@@ -203,7 +203,7 @@ private:
         std::swap(found_, pending_);
         std::swap(key_, pending_key_);
         first_ = pending_first_;
-        if (fault_ && with_payload) throw *std::exchange(fault_, std::nullopt);
+        if (fault_ && with_payload) throw *fault_;
         return true;
     }
     void check_count(std::uint64_t samples) {

@@ -97,7 +97,8 @@ def main(directory):
     (root / "broken/train-003.tar").write_bytes(data[:61440])
     (root / "broken/train-004.tar").write_bytes(b"")
     (root / "broken/train-005.tar").write_bytes(b"\x1f\x8b" + bytes(1000))
-    shard(root / "broken/train-006.tar", samples(900, 3) + [("00950.cls", b"1"), ("00950.CLS", b"2"), ("00951.cls", b"1"), ("00901.txt", b"again")])
+    shard(root / "broken/train-006.tar", samples(900, 3) + [("00950.cls", b"1"), ("00950.CLS", b"2"), ("00951.cls", b"1"), ("00901.txt", b"again"), ("00952.cls", b"1"), ("00952.CLS", b"2")]
+          + [(f"{i:05d}.txt", b"again") for i in (950, 900, 952, 902, 951, 901)])
     os.remove(root / "broken/train-007.tar")
     case("doctor_broken", 1, "doctor", "broken/train-{000..007}.tar", "--world", "4", "--batch", "8")
 
@@ -156,6 +157,12 @@ def main(directory):
                 fail("an output that is lost does not exit with 2")
     shutil.rmtree(root / "indexed/.penstock-index.d")
     case("index_verify_no_block", 1, "index", "verify", "indexed/train-001.tar")
+    data_set(root / "faulty", [3])
+    shard(root / "faulty/train-001.tar", samples(3, 2) + [(f"{i:05d}.{ext}", b"1") for i in range(10, 15) for ext in ("cls", "CLS")] + samples(20, 2))
+    shard(root / "faulty/train-002.tar", samples(30, 2) + [("00040.__x__", b"1")])
+    case("index_build_faulty", 0, "index", "build", "--crc", "--threads", "1", "faulty")
+    case("index_verify_faulty", 1, "index", "verify", "faulty")
+    case("index_verify_faulty_headers", 1, "index", "verify", "--headers", "faulty")
     case("index_missing", 1, "index", "build", "indexed/train-{000..003}.tar")
     return failures
 

@@ -258,6 +258,10 @@ TEST_CASE("batch: drop where nobody knows the smallest rank", "[unit][batch]") {
     CHECK_FALSE(q.next());
     CHECK(q.trailing().count() == 1);
     CHECK(q.trailing().empty());
+    auto const at_most = [](auto options) { return ps::facts_of(bounded(9, {0, 2}) | ps::on_error(ps::skips{}) | ps::batch(2, options)); };
+    CHECK((!at_most(drop).counted && !at_most(drop).world_max));
+    CHECK((at_most(ps::batch_options{}).counted && at_most(ps::batch_options{}).world_max == 3u));
+    CHECK(ps::facts_of(bounded(9, {0, 2}) | ps::batch(2, drop)).counted);
     CHECK((bounded(9, {0, 2}) | ps::take(3) | ps::batch(2, drop)).world_max() == 1u);
     CHECK((bounded(9, {0, 2}) | ps::batch(2) | ps::batch(2, drop)).world_max() == 1u);           // 3 batches on either rank
 }

@@ -76,7 +76,9 @@ public:
     }
     chain_facts facts() const {
         auto said = facts_of(this->up);
-        said.world_max = said.world_min = batches_of(said);
+        auto const number = batches_of(said);
+        said.counted = said.counted && (number || !said.world_max);  // with drop the most items alone tell nothing, now or later
+        said.world_max = said.world_min = number;
         return said;
     }
     /// What was dropped: here with drop, and before this stage behind the last item when that one filled its batch.

@@ -188,3 +188,13 @@ TEST_CASE("combine: another mode than the saved one is named", "[unit][combine]"
     auto other = ps::combine(how::sequential, ps::range(3), ps::range(3));
     CHECK(test::error_of<ps::state_error>([&] { return other.load(saved), 0; }).find("saved in mode number 1, this is mode number 3\n  HINT: ") != std::string::npos);
 }
+
+TEST_CASE("combine: a state is refused over sources of another length that take it themselves", "[unit][combine]") {
+    auto const make = [](std::int64_t n) { return ps::combine(how::max_size_cycle, ps::named("a", ps::pipeline(test::pliant_source(n)) | ps::batch(2)), ps::named("b", ps::range(6) | ps::batch(2))); };
+    auto p = make(8);
+    (void)p.next();
+    auto const saved = p.save();
+    auto const refused = [&](std::int64_t n) { return test::error_of<ps::state_error>([&] { auto other = make(n); return other.load(saved), 0; }); };
+    CHECK(refused(12).find("load: combine: source 'a' was saved with 4 of 4 turns per pass, here it has 6\n  HINT: read the data that was read then") != std::string::npos);
+    CHECK(refused(8) == "");
+}

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,20 @@ struct as_item {
             return item;
         } else return Item(i + 5000);
     }
+};
+
+/// 0 .. n - 1, whose state says nothing of n: whoever relies on its length must look itself.
+struct pliant_source {
+    using item_type = std::int64_t;
+    explicit pliant_source(std::int64_t n) : n_(n) {}
+    std::optional<std::int64_t> next() { return i_ == n_ ? std::nullopt : std::optional(i_++); }
+    void reset(epoch) { i_ = 0; }
+    chain_facts facts() const { return whole_of(static_cast<std::uint64_t>(n_)); }
+    void save(state_writer& w) const { w.stage("pliant", 1).put("at", static_cast<std::uint64_t>(i_)); }
+    void load(state_reader& r) { i_ = static_cast<std::int64_t>(r.stage("pliant", 1).get("at")); }
+
+private:
+    std::int64_t n_, i_ = 0;
 };
 
 /// n items of p's type, planned: every rank has all of them.

@@ -452,6 +452,53 @@ TEST_CASE("interleave: other weights, rules and picks than those saved are named
     CHECK(refused(make({}, 2)) == "");
 }
 
+TEST_CASE("interleave: picks without a table go on where they were after a load", "[unit][interleave]") {
+    auto const make = [] { return ps::interleave({}, ps::named("a", 5000, ps::range(900)), ps::named("b", 3001, ps::range(900) | ps::map([](auto i) { return i + 1000; })), ps::named("c", 7, ps::range(9) | ps::map([](auto i) { return i + 2000; }))); };
+    for (int before : {1, 2, 5, 101, 700}) {
+        auto whole = make();
+        for (int i = 0; i != before; ++i) (void)whole.next();
+        auto resumed = make();
+        resumed.load(whole.save());
+        for (int i = 0; i != 600; ++i) REQUIRE(resumed.next() == whole.next());
+    }
+}
+
+TEST_CASE("interleave: a state is refused over sources of another length that take it themselves", "[unit][interleave]") {
+    auto const make = [](std::int64_t n) { return ps::interleave(rule(ps::stop_rule::all_restart), ps::named("a", ps::pipeline(test::pliant_source(n)) | ps::batch(2)), ps::named("b", ps::range(6) | ps::batch(2))); };
+    auto p = make(8);
+    (void)p.next();
+    auto const saved = p.save();
+    auto const refused = [&](std::int64_t n) { return test::error_of<ps::state_error>([&] { auto other = make(n); return other.load(saved), 0; }); };
+    CHECK(refused(12).find("load: interleave: source 'a' was saved with 4 of 4 turns per pass, here it has 6\n  HINT: read the data that was read then") != std::string::npos);
+    CHECK(refused(7) == "");  // as many batches
+    CHECK(refused(8) == "");
+}
+
+TEST_CASE("interleave: turns of huge sources are counted without replaying them", "[unit][interleave]") {
+    auto const huge = std::int64_t{1} << 60;
+    auto const most = [](auto&& p) { return ps::facts_of(p).world_max; };
+    auto const two = [&](ps::interleave_options o, double weight, std::int64_t a, std::int64_t b) { return ps::interleave(o, ps::named("a", weight, ps::range(a)), ps::named("b", 1, ps::range(b))); };
+    for (auto stop : {ps::stop_rule::first, ps::stop_rule::all_restart}) {
+        CHECK(most(two(rule(stop), 1, huge, huge)) == 2 * static_cast<std::uint64_t>(huge) - (stop == ps::stop_rule::first));
+        auto const at_random = ps::facts_of(two(rule(stop, ps::picks::random), 1, huge, huge));
+        CHECK((!at_random.world_max && !at_random.counted));
+    }
+    CHECK(most(two(rule(ps::stop_rule::first), 1, 10, huge)) == 19u);
+    CHECK(most(two(rule(ps::stop_rule::all_restart), 1, 10, huge)) == 2 * static_cast<std::uint64_t>(huge));
+    auto const beyond = ps::facts_of(two(rule(ps::stop_rule::all_restart), 100, 10, huge));  // more turns than there are numbers
+    CHECK((!beyond.world_max && !beyond.counted));
+    for (auto stop : {ps::stop_rule::first, ps::stop_rule::all_restart})
+        for (double weight : {1., 2., 7., 1.5})
+            for (std::int64_t a = 1; a != 23; ++a)
+                for (std::int64_t b : {1, 2, 5, 16}) {
+                    auto p = two(rule(stop), weight, a, b);
+                    auto const said = most(p);
+                    std::uint64_t turns = 0;
+                    while (p.next()) ++turns;
+                    REQUIRE(said == turns);
+                }
+}
+
 TEST_CASE("interleave: nothing is allocated per item", "[unit][interleave]") {
     for (auto picks : {ps::picks::exact, ps::picks::random}) {
         auto p = ps::interleave(rule(ps::stop_rule::all, picks), ps::named("a", .7, ps::range(7000)), ps::named("b", .2, ps::range(2000)), ps::named("c", .1, ps::range(1000)));

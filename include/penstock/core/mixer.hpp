@@ -14,11 +14,13 @@
 namespace penstock::detail {
 
 /// A Picker is a copyable value: begin(epoch) starts its sequence over all branches, pick() is the branch whose turn is next, leave(i) takes a
-/// branch out; same_every_epoch() tells whether the sequence is; save(record) and load(record). It never looks at the items, so its picks are the
+/// branch out; same_every_epoch() tells whether the sequence is; save(record) and load(record). Its picks repeat after period(), of which
+/// share(i) are branch i's; 0 if they never do. It never looks at the items, so its picks are the
 /// same on every rank.
 template <class Branches, class Picker>
 class [[nodiscard]] mixer : public fan_in<Branches> {
     static constexpr auto none = ~std::size_t{0};
+    static constexpr auto most_replayed = std::uint64_t{1} << 32;  // picks, a matter of seconds
 
 public:
     using item_type = typename Branches::item_type;
@@ -57,7 +59,7 @@ public:
         said.world_max = world_most();
         if (rule == stop_rule::first) said = std::move(said).cut_short();
         if (rule != stop_rule::all) said.world_min.reset();
-        said.counted = said.counted && rule != stop_rule::forever;
+        said.counted = said.counted && rule != stop_rule::forever && (said.world_max || !all_slots());
         said.goes_on = said.goes_on || passes_.restarts();
         said.same_every_epoch = said.same_every_epoch && (rule == stop_rule::all || (rule == stop_rule::first && picker_.same_every_epoch()));
         return said;
@@ -202,11 +204,16 @@ private:
     /// Turns of this epoch, by replaying the picks from its start. Restarts change no pick, so the first end of each branch is all that counts.
     std::optional<std::uint64_t> world_most() const {
         if (passes_.rule() == stop_rule::forever) return std::nullopt;
-        for (std::size_t i = 0; i != this->in.size(); ++i)
-            if (!passes_[i].slots) return std::nullopt;
+        if (!all_slots()) return std::nullopt;
         if (!most_) most_ = count_turns();
-        return most_;
+        return *most_;
     }
+    bool all_slots() const {
+        for (std::size_t i = 0; i != this->in.size(); ++i)
+            if (!passes_[i].slots) return false;
+        return true;
+    }
+    /// Nothing where the number is no number, or would take more than `most_replayed` picks to find. Whole periods of the picks are not replayed.
     std::optional<std::uint64_t> count_turns() const {
         std::vector<std::uint64_t> left;
         std::optional<std::uint64_t> sum = 0;
@@ -217,9 +224,23 @@ private:
         if (passes_.rule() == stop_rule::all) return sum;
         auto picks = fresh_;
         picks.begin(passes_.current());
+        auto const period = picks.period();
+        auto const least = passes_.rule() == stop_rule::first ? std::min_element(left.begin(), left.end()) : std::max_element(left.begin(), left.end());
+        if (period == 0 && *least > most_replayed) return std::nullopt;
         auto open = left.size() - static_cast<std::size_t>(std::count(left.begin(), left.end(), std::uint64_t{0}));  // an empty source is refused by reset
+        std::uint64_t skipped = 0;
         for (std::uint64_t n = 0;; ++n) {
-            if (open == 0 || (passes_.rule() == stop_rule::first && open != left.size())) return n;
+            if (open == 0 || (passes_.rule() == stop_rule::first && open != left.size())) return sum_of(skipped, n);
+            if (n == most_replayed) return std::nullopt;
+            if (period != 0 && n % period == 0) {
+                auto whole = ~std::uint64_t{0};  // periods in which no branch ends
+                for (std::size_t i = 0; i != left.size(); ++i)
+                    if (left[i] != 0) whole = (std::min)(whole, (left[i] - 1) / picks.share(i));
+                if (whole > (~std::uint64_t{0} - skipped) / period) return std::nullopt;
+                skipped += whole * period;
+                for (std::size_t i = 0; i != left.size(); ++i)
+                    if (left[i] != 0) left[i] -= whole * picks.share(i);
+            }
             auto& mine = left[picks.pick()];
             if (mine != 0 && --mine == 0) --open;
         }
@@ -231,7 +252,7 @@ private:
     std::size_t again_ = none;  // the branch whose turn found its end, and is to be taken in its next pass
     bool attention_ = true;     // something is to be done before the next turn
     std::vector<std::uint64_t> empty_passes_;
-    mutable std::optional<std::uint64_t> most_;
+    mutable std::optional<std::optional<std::uint64_t>> most_;  // once it was asked for
 };
 
 }  // namespace penstock::detail

@@ -87,6 +87,8 @@ public:
         return best;
     }
     bool same_every_epoch() const { return !random_; }
+    std::uint64_t period() const { return random_ ? 0 : sum_; }
+    std::uint64_t share(std::size_t i) const { return all_[i].share; }
     void leave(std::size_t i) {
         all_[i].share = 0;
         divide();

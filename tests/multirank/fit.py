@@ -172,7 +172,7 @@ def changed():
     if code == 0 or newest("other")[:2] != (SAVE_EVERY, 0):
         fail("the checkpoint must lie in the middle of epoch 0", out)
     ends_with(*train("other", "--resume", "--window", 50), r"shuffle was saved with window 100, this one has 50", r"HINT.*resume::ledger")
-    ends_with(*train("other", "--resume", "--batch", 6), r"batch\(6\) was saved as batch\(4\)", r"HINT.*resume::ledger")
+    ends_with(*train("other", "--resume", "--batch", 6), r"batch was saved with n 4, this one has 6", r"HINT.*resume::ledger")
     keep = contents(f"{DATA}/part-3.tar")
     for how in ("--resume", "--resume-ledger"):  # positions of another order, or of other data, are no use to either
         ends_with(*train("other", how, "--seed", 4), r"was saved with \.seed 3, this run has 4\n  HINT: use that seed")

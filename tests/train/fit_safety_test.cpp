@@ -10,6 +10,7 @@
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
 #include <penstock/tensor/to_device.hpp>
+#include <penstock/train/folder_lock.hpp>
 #include <penstock/train/validate.hpp>
 
 #include <support/rank_threads.hpp>
@@ -26,6 +27,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -241,6 +243,33 @@ TEST_CASE("fit: a second run in the folder of one that lives is refused", "[unit
     CHECK(has(second, "another run is writing into '" + (dir / "run").string() + "' (host-process "));
     CHECK(has(second, "HINT: "));
     CHECK(run(nothing) == "");  // the first one has ended
+}
+
+TEST_CASE("fit: a folder of checkpoints that is moved away in mid-run is made anew, and told; one that another run took is left to it", "[unit][fit_safety]") {
+    test::scratch dir;
+    std::string failed;
+    auto const run = [&](auto at_step) {
+        return printed([&] {
+            failed = alone([&](ps::dist::context& ctx) {
+                auto net = line();
+                (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.checkpoint = (dir / "run").string(), .save_every = 1}), after_step{at_step}));
+            });
+        });
+    };
+    auto const away = [&](std::uint64_t step) {
+        if (step == 1) test::fs::rename(dir / "run", dir / "moved");
+    };
+    CHECK(has(run(away), "'" + (dir / "run").string() + "' was removed or moved away in mid-run: it is made anew"));
+    CHECK(failed == "");
+    CHECK(test::fs::exists(dir / "run" / ".lock"));
+    test::fs::remove_all(dir / "run");
+    test::fs::remove_all(dir / "moved");
+    std::optional<train::folder_lock> other;
+    (void)run([&](std::uint64_t step) {
+        away(step);
+        if (step == 1) other.emplace(dir / "run");
+    });
+    CHECK(has(failed, "another run is writing into '"));
 }
 
 TEST_CASE("fit: the last line shows the loss of the last steps, and the line of an epoch its mean", "[unit][fit_safety]") {

@@ -121,6 +121,10 @@ public:
     void save(fit_position const& at, std::vector<std::string>& notes) {
         if (!on()) return;
         ctx_.collective_phase("saves a checkpoint");
+        if (lock_ && !lock_->holds()) {
+            notes.push_back(message("'", o_.checkpoint, "' was removed or moved away in mid-run: it is made anew, without what was saved there"));
+            take_lock(notes);
+        }
         snapshot s{.step = at.step, .epoch = at.epoch, .samples = at.samples, .chain = chain_};
         s.model = parameters();
         for (auto& b : dist::mean_buffers(ctx_, model_)) s.model.push_back(std::move(b));
@@ -159,11 +163,12 @@ public:
 private:
     /// Rank 0 keeps other runs out of the folder for as long as this one lives.
     void lock(std::vector<std::string>& notes) {
-        if (ctx_.rank() == 0) {
-            lock_.emplace(std::filesystem::path(o_.checkpoint));
-            if (!lock_->why_not().empty()) notes.push_back(lock_->why_not());
-        }
+        if (ctx_.rank() == 0) take_lock(notes);
         ctx_.barrier();
+    }
+    void take_lock(std::vector<std::string>& notes) {
+        lock_.emplace(std::filesystem::path(o_.checkpoint));
+        if (!lock_->why_not().empty()) notes.push_back(lock_->why_not());
     }
     /// Every rank goes on with its own part.
     void go_on(fit_position& at, loaded_checkpoint& c) {

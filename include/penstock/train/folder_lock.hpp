@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace penstock::train {
@@ -21,13 +22,12 @@ namespace penstock::train {
 /// Errors: config_error when a live process holds it; stage_error (io) when the folder cannot be made or written.
 class [[nodiscard]] folder_lock {
 public:
-    explicit folder_lock(std::filesystem::path const& folder) {
+    explicit folder_lock(std::filesystem::path const& folder) : path_(folder / ".lock") {
         std::error_code error;
         std::filesystem::create_directories(folder, error);
         if (error) throw detail::write_error(folder, "mkdir", error.value());
-        auto const path = folder / ".lock";
-        fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd_ < 0) throw detail::write_error(path, "open", errno);
+        fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (fd_ < 0) throw detail::write_error(path_, "open", errno);
         if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
             int const code = errno;
             char owner[300] = {};
@@ -48,10 +48,17 @@ public:
         if (fd_ >= 0) ::close(fd_);
     }
 
+    /// False once the file is gone or another one: the folder was removed, moved away or replaced, and what lies there now is nobody's.
+    bool holds() const {
+        struct stat mine {}, there {};
+        if (fd_ < 0 || ::fstat(fd_, &mine) != 0) return true;
+        return ::stat(path_.c_str(), &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+    }
     /// A sentence where the file system has no locks; else empty.
     std::string const& why_not() const { return why_not_; }
 
 private:
+    std::filesystem::path path_;
     int fd_ = -1;
     std::string why_not_{};
 };

@@ -24,6 +24,8 @@ public:
         return at_;
     }
     static bool same_every_epoch() { return true; }
+    std::uint64_t period() const { return k_ <= ~std::uint64_t{0} / gone_.size() ? k_ * gone_.size() : 0; }
+    std::uint64_t share(std::size_t) const { return k_; }
     void leave(std::size_t i) {
         gone_[i] = true;
         if (i == at_) taken_ = k_;

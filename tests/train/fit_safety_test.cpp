@@ -245,6 +245,24 @@ TEST_CASE("fit: a second run in the folder of one that lives is refused", "[unit
     CHECK(run(nothing) == "");  // the first one has ended
 }
 
+TEST_CASE("fit: a folder that must hold a checkpoint and is not there is not made; one that is a file is left alone", "[unit][fit_safety]") {
+    test::scratch dir;
+    auto const run = [&](char const* name, train::resume from) {
+        return alone([&](ps::dist::context& ctx) {
+            auto net = line();
+            (void)(numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.checkpoint = (dir / name).string(), .resume = from, .quiet = true})));
+        });
+    };
+    for (auto const from : {train::resume::required, train::resume::ledger}) {
+        auto const text = run("nowhere", from);
+        CHECK(has(text, "fit: .resume needs a checkpoint, there is none in '" + (dir / "nowhere").string() + "'\n  HINT: look at the name"));
+        CHECK(!test::fs::exists(dir / "nowhere"));
+    }
+    std::ofstream(dir / "file") << "mine";
+    CHECK(has(run("file", train::resume::if_possible), "fit: .checkpoint must be a folder, or not there; '" + (dir / "file").string() + "' is a file\n  HINT: "));
+    CHECK(test::fs::file_size(dir / "file") == 4);
+}
+
 TEST_CASE("fit: a folder of checkpoints that is moved away in mid-run is made anew, and told; one that another run took is left to it", "[unit][fit_safety]") {
     test::scratch dir;
     std::string failed;

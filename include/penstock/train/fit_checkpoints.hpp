@@ -27,6 +27,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,8 @@ public:
     bool load(fit_position& at, std::vector<std::string>& notes) {
         if (!on()) return false;
         ctx_.collective_phase("loads a checkpoint");
+        bool const required = o_.resume != resume::never && o_.resume != resume::if_possible;
+        if (std::error_code error; required && ctx_.rank() == 0 && !std::filesystem::exists(o_.checkpoint, error)) refuse_without();  // before the lock makes it
         lock(notes);
         if (o_.resume == resume::never) {
             auto const worth_keeping = [](checkpoint_entry const& e) { return e.step != 0; };  // a run that failed before its first step leaves only 0
@@ -80,7 +83,7 @@ public:
         auto found = load_checkpoint(o_.checkpoint, peers_of(ctx_), {.any_world = true});
         if (!found) {
             if (o_.resume == resume::if_possible) return false;
-            throw state_error(message("fit: .resume needs a checkpoint, there is none in '", o_.checkpoint, "'\n  HINT: .resume = resume::if_possible starts from the beginning then"));
+            refuse_without();
         }
         for (auto& r : found->rejected) notes.push_back("passed over " + std::move(r));
         auto& s = found->state;
@@ -161,6 +164,9 @@ public:
     }
 
 private:
+    [[noreturn]] void refuse_without() const {
+        throw state_error(message("fit: .resume needs a checkpoint, there is none in '", o_.checkpoint, "'\n  HINT: look at the name; .resume = resume::if_possible starts from the beginning then"));
+    }
     /// Rank 0 keeps other runs out of the folder for as long as this one lives.
     void lock(std::vector<std::string>& notes) {
         if (ctx_.rank() == 0) take_lock(notes);

@@ -49,7 +49,7 @@ struct fit_options {
 
     std::string checkpoint = {};       ///< folder of the checkpoints; empty saves nothing
     std::uint64_t save_every = 0;      ///< optimizer steps between checkpoints; 0 saves at epoch edges and when a signal stops the run only
-    std::size_t keep = 3;              ///< newest checkpoints to keep
+    std::size_t keep = 3;              ///< newest checkpoints to keep; 0 keeps all
     train::resume resume = train::resume::never;
 
     std::uint64_t log_every = 50;      ///< optimizer steps between log lines

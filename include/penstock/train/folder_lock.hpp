@@ -19,11 +19,13 @@ namespace penstock::train {
 
 /// Holds `folder`/.lock, which names its owner. The kernel drops the lock with the process, however that ends; the file stays.
 ///
-/// Errors: config_error when a live process holds it; stage_error (io) when the folder cannot be made or written.
+/// Errors: config_error when a live process holds it, or `folder` is a file; stage_error (io) when the folder cannot be made or written.
 class [[nodiscard]] folder_lock {
 public:
     explicit folder_lock(std::filesystem::path const& folder) : path_(folder / ".lock") {
         std::error_code error;
+        if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error))
+            throw config_error(message("fit: .checkpoint must be a folder, or not there; '", folder.string(), "' is a file\n  HINT: name another folder, or move the file away"));
         std::filesystem::create_directories(folder, error);
         if (error) throw detail::write_error(folder, "mkdir", error.value());
         fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);

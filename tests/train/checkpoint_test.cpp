@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -14,8 +15,10 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +49,12 @@ void flip(fs::path const& file, std::size_t at) {
     auto bytes = test::slurp(file);
     bytes.at(at) = static_cast<char>(bytes[at] ^ 0x10);
     test::spill(file, bytes);
+}
+
+/// An hour old; a link itself, not what it points to.
+void make_old(fs::path const& path) {
+    timespec const then{::time(nullptr) - 3600, 0}, both[] = {then, then};
+    REQUIRE(::utimensat(AT_FDCWD, path.c_str(), both, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 std::size_t under_construction(fs::path const& root) {
@@ -371,8 +380,7 @@ TEST_CASE("checkpoint: kill -9 at any time", "[unit][checkpoint]") {
         CHECK(whole(*back));
         train::save_checkpoint(dir.path(), at_step(1, 2'000'000), {}, {.keep = 1});
     }
-    for (auto const& e : fs::directory_iterator(dir.path()))  // what the kills left is swept once it is old
-        fs::last_write_time(e.path(), fs::file_time_type::clock::now() - std::chrono::hours(1));
+    for (auto const& e : fs::directory_iterator(dir.path())) make_old(e.path());  // what the kills left is swept once it is old
     train::save_checkpoint(dir.path(), at_step(2));
     CHECK(under_construction(dir.path()) == 0);
 }
@@ -381,11 +389,13 @@ TEST_CASE("checkpoint: the sweep leaves the living alone", "[unit][checkpoint]")
     test::scratch dir;
     train::detail::building_site mine(dir / "step-0000000003.tmp-abc");
     fs::create_directory(dir / "step-0000000004.tmp-def");
-    for (auto const* name : {"step-0000000003.tmp-abc", "step-0000000004.tmp-def"})
-        fs::last_write_time(dir / name, fs::file_time_type::clock::now() - std::chrono::hours(1));
+    for (auto const* name : {"latest.tmp-old", "latest.tmp-new"}) fs::create_symlink("step-0000000009", dir / name);
+    for (auto const* name : {"step-0000000003.tmp-abc", "step-0000000004.tmp-def", "latest.tmp-old"}) make_old(dir / name);
     train::save_checkpoint(dir.path(), at_step(5));
     CHECK(fs::exists(dir / "step-0000000003.tmp-abc"));
     CHECK_FALSE(fs::exists(dir / "step-0000000004.tmp-def"));
+    CHECK_FALSE(fs::is_symlink(dir / "latest.tmp-old"));
+    CHECK(fs::is_symlink(dir / "latest.tmp-new"));
 }
 
 TEST_CASE("checkpoint: two runs in one directory at once", "[unit][checkpoint]") {

@@ -65,13 +65,20 @@ private:
 /// Removes what killed runs left half written: nobody holds its lock, and it is older than the moment between mkdir and lock.
 inline void sweep(std::filesystem::path const& root) {
     std::error_code error;
-    auto const now = std::filesystem::file_time_type::clock::now();
+    auto const now = std::chrono::system_clock::now();
     for (std::filesystem::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
         auto const name = it->path().filename().string();
-        if (!name.starts_with("step-") || name.find(".tmp-") == name.npos) continue;
+        bool const link = name.starts_with("latest.tmp-");
+        if (!link && (!name.starts_with("step-") || name.find(".tmp-") == name.npos)) continue;
+        struct stat s {};
+        if (::lstat(it->path().c_str(), &s) != 0) continue;
+        auto const age = now - std::chrono::system_clock::from_time_t(s.st_mtime);
+        if (age < std::chrono::minutes(1)) continue;
         std::error_code gone;
-        auto const age = now - std::filesystem::last_write_time(it->path(), gone);
-        if (gone || age < std::chrono::minutes(1)) continue;
+        if (link) {  // it is renamed as soon as it is there
+            std::filesystem::remove(it->path(), gone);
+            continue;
+        }
         int const fd = ::open(it->path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0) continue;
         bool const free = ::flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && age > std::chrono::hours(24));

@@ -8,6 +8,7 @@
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/join_by_key.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/on_error.hpp>
 #include <penstock/stages/take_while.hpp>
@@ -501,6 +502,10 @@ TEST_CASE("parallel_map, unordered: stages that find their items again by number
     CHECK(twice.find("got parallel_map({.ordered = false}) before it\n  HINT: ") != twice.npos);
     CHECK(refused([&] { return ps::any(unordered()) | ps::window(2); }).starts_with("window: "));
     CHECK(refused([&] { return unordered() | ps::prefetch(2) | ps::window(2); }).starts_with("window: "));
+    auto keyed = [&] { return unordered() | ps::map([](auto i) { return ps::keyed<int>{.id = static_cast<std::uint64_t>(i), .key = std::to_string(i), .value = static_cast<int>(i)}; }); };
+    auto ordered = [] { return ps::range(9) | ps::map([](auto i) { return ps::keyed<int>{.id = static_cast<std::uint64_t>(i), .key = std::to_string(i), .value = static_cast<int>(i)}; }); };
+    CHECK(refused([&] { return ps::join_by_key(ps::named("a", keyed()), ps::named("b", ordered())); }).starts_with("join_by_key: "));
+    CHECK(refused([&] { return ps::join_by_key(ps::named("a", ordered()), ps::named("b", keyed())); }).starts_with("join_by_key: "));
     (void)(unordered() | ps::batch(2));
     (void)(unordered() | ps::parallel_map([](auto i) { return i; }, {.threads = 2}));
 }

@@ -89,7 +89,10 @@ public:
     using item_type = keyed<values>;
     join_stage(both all, join_options o)
         : fan_in<both>{std::move(all), "join_by_key"}, window_(static_cast<std::uint64_t>(o.window)), rule_(o.no_partner),
-          sides_(detail::join_side<A>((std::max)(std::uint64_t{16}, window_ / 4)), detail::join_side<B>((std::max)(std::uint64_t{16}, window_ / 4))) {}
+          sides_(detail::join_side<A>((std::max)(std::uint64_t{16}, window_ / 4)), detail::join_side<B>((std::max)(std::uint64_t{16}, window_ / 4))) {
+        refuse_unordered(this->in.facts(0), "join_by_key");
+        refuse_unordered(this->in.facts(1), "join_by_key");
+    }
 
     std::optional<item_type> next() {
         while (true) {
@@ -276,7 +279,7 @@ auto join_of(join_options o, named_source<A> a, named_source<B> b) {
 ///          not in another world
 /// Threads  none
 /// Errors   stage_error for an item without a partner and for a key that comes twice within the window, each once; forwards those of the sources, whose partners
-///          are then without one; config_error for bad names or a bad window
+///          are then without one; config_error for bad names, a bad window, and over parallel_map({.ordered = false})
 ///
 ///     join_by_key(std::move(photos), std::move(captions))    // b: (photo b, caption b) a: (photo a, caption a)
 template <class A, class B>

@@ -2,6 +2,7 @@
 penstock_room(core HEADERS
   version.hpp
   core/any_pipeline.hpp
+  core/ask.hpp
   core/batch_type.hpp
   core/blame.hpp
   core/blob.hpp
@@ -33,6 +34,7 @@ penstock_room(core HEADERS
   core/range_access.hpp
   core/recut.hpp
   core/replay.hpp
+  core/sentence.hpp
   core/snapshots.hpp
   core/source.hpp
   core/stage.hpp

@@ -1,4 +1,5 @@
 """Compiles one file that must be refused, and checks that the refusal is the sentence of its first line and nothing else.
+The words of every line `// note: <word>...` must stand together in one line of what the compiler says around it: which stage, which item.
 
 usage: check.py FILE COMPILER ARGUMENT...
 """
@@ -13,6 +14,7 @@ first = text.split("\n", 1)[0]
 if not first.startswith("// expect: "):
     sys.exit(f"{file}: the first line must be `// expect: <sentence>`, got `{first}`")
 sentence = first.removeprefix("// expect: ").strip()
+notes = [line.removeprefix("// note: ").split() for line in text.splitlines() if line.startswith("// note: ")]
 
 
 def compile_it(*more):
@@ -29,6 +31,8 @@ elif not errors:
     problem = "the compiler failed without an error"
 elif other := [line for line in errors if sentence not in line]:
     problem = "other errors than the sentence:\n    " + "\n    ".join(other[:5])
+elif missing := [note for note in notes if not any(all(word in line for word in note) for line in run.stdout.splitlines())]:
+    problem = "no line of the compiler's has the words " + ", nor ".join(" ".join(note) for note in missing)
 elif "PENSTOCK_REPAIRED" in text and (repaired := compile_it("-DPENSTOCK_REPAIRED")).returncode != 0:
     problem = "it does not compile without the faulty part either:\n" + repaired.stdout
 if problem:

@@ -1,4 +1,5 @@
-// expect: filter_map(f): f must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item
+// expect: the function of this stage must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item
+// note: {"filter_map"} long
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/filter_map.hpp>
 

@@ -1,4 +1,5 @@
-// expect: flat_map(f): f must return a range, as a vector or a string is one. HINT: use map(f) for one result per item
+// expect: the function of this stage must return a range, as a vector or a string is one. HINT: use map(f) for one result per item
+// note: {"flat_map"} long
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/flat_map.hpp>
 

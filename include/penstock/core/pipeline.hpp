@@ -5,6 +5,7 @@
 #include <penstock/core/describe.hpp>      // defines: describe
 #include <penstock/core/errors.hpp>        // defines: config_error, state_error
 #include <penstock/core/recut.hpp>         // defines: epoch, reset_with_ledger, refuse_recut
+#include <penstock/core/sentence.hpp>      // defines: sentence
 #include <penstock/core/source.hpp>        // defines: source, resettable, resumable, chain_facts, stoppable
 #include <penstock/core/stats.hpp>         // defines: stats_report, collect_stats
 
@@ -21,15 +22,6 @@
 #include <vector>
 
 namespace penstock {
-
-/// A sentence that an error message prints, as it is part of the name of what was called.
-template <std::size_t N>
-struct sentence {
-    char text[N];
-    consteval sentence(char const (&t)[N]) {
-        for (std::size_t i = 0; i != N; ++i) text[i] = t[i];
-    }
-};
 
 /// A chain that is ready to run: lazy, move-only, consumed by one thread at a time.
 ///

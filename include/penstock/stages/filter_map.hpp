@@ -1,25 +1,16 @@
 // Implements: filter_map(f), what f makes of the items for which it makes something.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns_optional
 #include <penstock/core/blame.hpp>          // defines: give
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/positioned.hpp>     // defines: positioned, stage, is_keyed, value_of, value, rewrap, broken_chain
 
-#include <concepts>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace penstock {
-
-namespace detail {
-
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-
-}  // namespace detail
 
 template <class S, class F>
 class [[nodiscard]] filter_map_stage : public positioned<filter_map_stage<S, F>, S, dropping_over<S>> {
@@ -69,16 +60,8 @@ private:
 template <class F>
 auto filter_map(F f) {
     return stage("filter_map", [f = std::move(f)]<class S>(S input) mutable {
-        using value_type = value_of<typename S::item_type>;
-        constexpr bool ok = std::invocable<F&, value_type>;
-        static_assert(ok, "filter_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-        if constexpr (!ok) return broken_chain{};
-        else {
-            constexpr bool maybe = detail::is_optional<std::remove_cvref_t<std::invoke_result_t<F&, value_type>>>;
-            static_assert(maybe, "filter_map(f): f must return a std::optional, which is empty for the items to drop. HINT: use map(f) to keep every item");
-            if constexpr (maybe) return filter_map_stage<S, F>(std::move(input), std::move(f));
-            else return broken_chain{};
-        }
+        if constexpr (!asks::returns_optional<"filter_map", typename S::item_type, F>()) return broken_chain{};
+        else return filter_map_stage<S, F>(std::move(input), std::move(f));
     });
 }
 

@@ -1,6 +1,7 @@
 // Implements: flat_map(f), the elements of the ranges that f makes of the items, one by one.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns_range
 #include <penstock/core/batch_type.hpp>     // defines: is_batch
 #include <penstock/core/blame.hpp>          // defines: blame, give
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
@@ -20,12 +21,6 @@ namespace penstock {
 
 namespace detail {
 
-/// What can be walked once: <ranges> would say input_range, at a quarter of a second per file.
-template <class R>
-concept walkable = std::move_constructible<R> && requires(R& r) {
-    { begin_of(r) != end_of(r) } -> std::convertible_to<bool>;
-    typename std::iter_value_t<decltype(begin_of(r))>;
-};
 /// A container owns its elements, which may be moved out; a view, which shows those of somebody else, stays writable when it is const itself.
 template <class R>
 concept owns_elements = requires(R const& r) {
@@ -193,16 +188,8 @@ private:
 template <class F>
 auto flat_map(F f) {
     return stage("flat_map", [f = std::move(f)]<class S>(S input) mutable {
-        using value_type = value_of<typename S::item_type>;
-        constexpr bool ok = std::invocable<F&, value_type>;
-        static_assert(ok, "flat_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-        if constexpr (!ok) return broken_chain{};
-        else {
-            constexpr bool many = detail::walkable<std::remove_cvref_t<std::invoke_result_t<F&, value_type>>>;
-            static_assert(many, "flat_map(f): f must return a range, as a vector or a string is one. HINT: use map(f) for one result per item");
-            if constexpr (many) return flat_map_stage<S, F>("flat_map", std::move(input), std::move(f));
-            else return broken_chain{};
-        }
+        if constexpr (!asks::returns_range<"flat_map", typename S::item_type, F>()) return broken_chain{};
+        else return flat_map_stage<S, F>("flat_map", std::move(input), std::move(f));
     });
 }
 

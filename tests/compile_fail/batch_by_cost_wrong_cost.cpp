@@ -1,4 +1,5 @@
-// expect: batch_by_cost(budget, cost): cost must give a whole number for the item type of the stage before it. HINT: take it by const& and return a number of tokens, pixels or bytes
+// expect: the function of this stage must return a whole number. HINT: return how many tokens, pixels or bytes the item has; static_cast<std::uint64_t>(x) makes one of a fraction
+// note: {"batch_by_cost"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/batch_by_cost.hpp>
 

@@ -1,4 +1,5 @@
-// expect: bucket_by_length(length, options): length must give a whole number for the item type of the stage before it. HINT: take it by const& and return a length
+// expect: the function of this stage must return a whole number. HINT: return how many tokens, pixels or bytes the item has; static_cast<std::uint64_t>(x) makes one of a fraction
+// note: {"bucket_by_length"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/bucket_by_length.hpp>
 

@@ -1,4 +1,5 @@
-// expect: cache(options, bytes): bytes must give a whole number for the item type of the stage before it. HINT: take it by const& and return its size
+// expect: the function of this stage must return a whole number. HINT: return how many tokens, pixels or bytes the item has; static_cast<std::uint64_t>(x) makes one of a fraction
+// note: {"cache"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/cache.hpp>
 

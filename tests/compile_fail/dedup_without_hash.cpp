@@ -1,4 +1,5 @@
-// expect: dedup(n): the items have no std::hash and ==, by which they are told apart. HINT: dedup(n, by), with a function of the item that returns a number or text
+// expect: dedup tells items apart by a key that has std::hash and ==, and is no fraction, as NaN equals nothing. HINT: dedup(n, by), with a function of the item that returns a whole number or text
+// note: tells_apart name
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/dedup.hpp>
 

@@ -1,4 +1,5 @@
-// expect: dedup(n, by): by cannot be called with the item type of the stage before it, or returns nothing that has std::hash and ==. HINT: take it by const& and return a number or text
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"dedup"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/dedup.hpp>
 

@@ -1,4 +1,5 @@
-// expect: fold(init, f): f(total, item) must take the type of init and the item type of the chain, and return the new total. HINT: give init the type of the sum
+// expect: the function of this stage cannot be called with two arguments, first the state (scan, by reference), the total (fold) or the control's value (steer), then an item of the stage before it. HINT: give the first the type that the stage was given, and take the item by value, const& or auto&&
+// note: {"fold"} long int
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/fold.hpp>
 

@@ -1,4 +1,5 @@
-// expect: for_each(f): f cannot be called with the item type of the chain. HINT: take it by value, const& or auto&&
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"for_each"} long
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/for_each.hpp>
 

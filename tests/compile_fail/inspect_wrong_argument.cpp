@@ -1,4 +1,5 @@
-// expect: inspect(f): f cannot be called with the item type of the stage before it. HINT: take it by const&
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"inspect"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/inspect.hpp>
 

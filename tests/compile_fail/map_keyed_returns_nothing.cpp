@@ -1,4 +1,5 @@
-// expect: map_keyed(f): f returns nothing. HINT: return the new item or its value
+// expect: the function of this stage returns nothing, but what it returns goes on from here. HINT: return the new item; inspect(f) is for functions that only look
+// note: {"map_keyed"} penstock::keyed<int> & const
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/map_keyed.hpp>
 

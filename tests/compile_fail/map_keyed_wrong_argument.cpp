@@ -1,4 +1,5 @@
-// expect: map_keyed(f): f cannot be called with the keyed item before it. HINT: take it by const& (it holds id, key, weight and value)
+// expect: the function of this stage cannot be called with a keyed item. HINT: take it by const& (it holds id, key, weight and value)
+// note: {"map_keyed"} penstock::keyed<int> & const
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/stages/map_keyed.hpp>
 

@@ -1,4 +1,5 @@
-// expect: map(f): f returns nothing. HINT: return the new item, or use inspect(f)
+// expect: the function of this stage returns nothing, but what it returns goes on from here. HINT: return the new item; inspect(f) is for functions that only look
+// note: {"map"} long lambda
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/map.hpp>
 

@@ -1,4 +1,5 @@
-// expect: map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"map"} long lambda
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/map.hpp>
 

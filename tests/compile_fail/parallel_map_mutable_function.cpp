@@ -1,4 +1,5 @@
-// expect: parallel_map(f): several threads call f at once, so it must be callable as const. HINT: drop `mutable`, and keep what a call changes inside the call
+// expect: several threads call the function of this stage at once, so it must be callable as const. HINT: drop `mutable`, and keep what a call changes inside the call
+// note: {"parallel_map"} int
 // rooms: concurrency
 #include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/sources/from_vector.hpp>

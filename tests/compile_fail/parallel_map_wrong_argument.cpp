@@ -1,4 +1,5 @@
-// expect: parallel_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"parallel_map"} int
 // rooms: concurrency
 #include <penstock/concurrency/parallel_map.hpp>
 #include <penstock/sources/from_vector.hpp>

@@ -1,4 +1,5 @@
-// expect: scan(init, f): f returns nothing. HINT: return the new item; fold(init, f) returns the last state alone
+// expect: the function of this stage returns nothing, but what it returns goes on from here. HINT: return the new item; inspect(f) is for functions that only look
+// note: {"scan"} long int &
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/scan.hpp>
 

@@ -1,4 +1,5 @@
-// expect: scan(init, f): f(state, item) cannot be called with the type of init, by reference, and the item type of the stage before it. HINT: give init the type of the state
+// expect: the function of this stage cannot be called with two arguments, first the state (scan, by reference), the total (fold) or the control's value (steer), then an item of the stage before it. HINT: give the first the type that the stage was given, and take the item by value, const& or auto&&
+// note: {"scan"} long int &
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/scan.hpp>
 

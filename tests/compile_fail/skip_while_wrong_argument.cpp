@@ -1,4 +1,5 @@
-// expect: skip_while(drop): drop cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"skip_while"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/skip_while.hpp>
 

@@ -1,4 +1,5 @@
-// expect: steer(control, f): f returns nothing. HINT: return the new item
+// expect: the function of this stage returns nothing, but what it returns goes on from here. HINT: return the new item; inspect(f) is for functions that only look
+// note: {"steer"} long int
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/steer.hpp>
 

@@ -1,4 +1,5 @@
-// expect: steer(control, f): f cannot be called with the control's value and the item of the stage before it
+// expect: the function of this stage cannot be called with two arguments, first the state (scan, by reference), the total (fold) or the control's value (steer), then an item of the stage before it. HINT: give the first the type that the stage was given, and take the item by value, const& or auto&&
+// note: {"steer"} long int
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/steer.hpp>
 

@@ -1,4 +1,5 @@
-// expect: take_while(go): go cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool
+// expect: the function of this stage cannot be called with an item of the stage before it. HINT: take it by value, const& or auto&&
+// note: {"take_while"} long const
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/take_while.hpp>
 

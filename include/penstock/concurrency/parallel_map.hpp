@@ -2,15 +2,14 @@
 #pragma once
 
 #include <penstock/concurrency/map_window.hpp>  // defines: detail::map_window, executor
+#include <penstock/core/ask.hpp>                // defines: asks::returns_as_const
 #include <penstock/core/stage.hpp>              // defines: stage, broken_chain, config_error, message
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
-#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -105,21 +104,8 @@ auto parallel_map(F f, parallel_map_options o = {}) {
         throw config_error(message("parallel_map(window): window must be 1 to ", most_window, ", got ", o.window, "\n  HINT: leave it out for 32 items per thread"));
     if (!o.executor) (void)executor::default_threads();  // a wrong PENSTOCK_THREADS is refused here, not at the first pull
     return stage("parallel_map", [f = std::move(f), o]<class S>(S input) mutable {
-        using value_type = value_of<typename S::item_type>;
-        constexpr bool callable = std::invocable<F&, value_type>;
-        static_assert(callable, "parallel_map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-        if constexpr (!callable) return broken_chain{};
-        else {
-            constexpr bool shared = std::invocable<F const&, value_type>;
-            static_assert(shared, "parallel_map(f): several threads call f at once, so it must be callable as const. HINT: drop `mutable`, and keep what a call changes inside the call");
-            if constexpr (!shared) return broken_chain{};
-            else {
-                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F const&, value_type>>;
-                static_assert(returns, "parallel_map(f): f returns nothing. HINT: return the new item");
-                if constexpr (returns) return parallel_map_stage<S, F>(std::move(input), std::move(f), o);
-                else return broken_chain{};
-            }
-        }
+        if constexpr (!asks::returns_as_const<"parallel_map", typename S::item_type, F>()) return broken_chain{};
+        else return parallel_map_stage<S, F>(std::move(input), std::move(f), o);
     });
 }
 

@@ -4,15 +4,11 @@
 #include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: pipeline, value_of, value
 
-#include <concepts>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace penstock::detail {
-
-template <class F, class Item>
-concept key_of = requires(std::decay_t<std::invoke_result_t<F&, penstock::value_of<Item> const&>> const& key) { { key < key } -> std::convertible_to<bool>; };
 
 /// The item that `beats(key, key of the best so far)` every one before it.
 template <class S, class F, class Beats>

@@ -114,12 +114,6 @@ auto without_cost(Item&& item) {
     return rewrap(std::move(item), std::move(inner));
 }
 
-template <class F, class Item>
-concept cost_of = requires(F& f, penstock::value_of<Item> const& item) {
-    { f(item) } -> std::integral;
-    requires !std::same_as<std::remove_cvref_t<decltype(f(item))>, bool>;
-};
-
 }  // namespace detail
 
 }  // namespace penstock

@@ -1,6 +1,7 @@
 // Implements: batch_by_cost(budget, cost), as many items per batch as a budget of tokens, pixels or bytes allows.
 #pragma once
 
+#include <penstock/core/ask.hpp>      // defines: asks::returns_number
 #include <penstock/core/gather.hpp>   // defines: gather, costed_stage, without_cost, oversize
 #include <penstock/core/holding.hpp>  // defines: holding, tally, stage, broken_chain
 
@@ -104,15 +105,14 @@ template <class Cost>
 auto batch_by_cost(std::int64_t budget, Cost cost, batch_by_cost_options options = {}) {
     if (budget < 1) throw config_error(message("batch_by_cost(budget, cost): budget must be >= 1, got ", budget, "\n  HINT: it is what the costs of a batch may add up to"));
     return stage("batch_by_cost", [=, cost = std::move(cost)]<class S>(S input) mutable {
-        constexpr bool ok = detail::cost_of<Cost, typename S::item_type>;
-        static_assert(ok, "batch_by_cost(budget, cost): cost must give a whole number for the item type of the stage before it. HINT: take it by const& and return a number of tokens, pixels or bytes");
-        if constexpr (ok) {
+        if constexpr (!asks::returns_number<"batch_by_cost", typename S::item_type const, Cost>()) return broken_chain{};
+        else {
             using inner = detail::costed_stage<S, Cost>;
             auto const whole = static_cast<std::uint64_t>(budget);
             auto const none = (std::numeric_limits<std::uint64_t>::max)();
             return batch_by_cost_stage<inner>(inner("batch_by_cost", std::move(input), std::move(cost), options.oversize == oversize::refuse ? whole : none), whole,
                                               options.items == 0 ? none : options.items);
-        } else return broken_chain{};
+        }
     });
 }
 

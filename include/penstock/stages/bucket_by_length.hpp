@@ -1,8 +1,9 @@
 // Implements: bucket_by_length(length, options), batches of items of like length.
 #pragma once
 
+#include <penstock/core/ask.hpp>      // defines: asks::returns_number
+#include <penstock/core/gather.hpp>   // defines: gather, costed_stage, without_cost, oversize
 #include <penstock/core/holding.hpp>  // defines: holding, tally, stage, broken_chain, config_error
-#include <penstock/core/gather.hpp>  // defines: gather, costed_stage, without_cost, oversize
 
 #include <algorithm>
 #include <cstddef>
@@ -196,13 +197,12 @@ auto bucket_by_length(Length length, bucket_options options) {
     if (std::find(options.sizes.begin(), options.sizes.end(), 0u) != options.sizes.end()) refuse("sizes must be >= 1, got 0\n  HINT: a bucket of size 1 passes its items on");
     if (options.max_wait == 0) refuse("max_wait must be >= 1, got 0\n  HINT: batch(1) yields each item at once");
     return stage("bucket_by_length", [options = std::move(options), length = std::move(length)]<class S>(S input) mutable {
-        constexpr bool ok = detail::cost_of<Length, typename S::item_type>;
-        static_assert(ok, "bucket_by_length(length, options): length must give a whole number for the item type of the stage before it. HINT: take it by const& and return a length");
-        if constexpr (ok) {
+        if constexpr (!asks::returns_number<"bucket_by_length", typename S::item_type const, Length>()) return broken_chain{};
+        else {
             using inner = detail::costed_stage<S, Length>;
             auto const limit = options.budget != 0 && options.oversize == oversize::refuse ? options.budget : (std::numeric_limits<std::uint64_t>::max)();
             return bucket_stage<inner>(inner("bucket_by_length", std::move(input), std::move(length), limit), options);
-        } else return broken_chain{};
+        }
     });
 }
 

@@ -1,9 +1,10 @@
 // Implements: cache({.items}), items made in the first pass and served from memory in every later one.
 #pragma once
 
+#include <penstock/core/ask.hpp>     // defines: asks::returns_number
+#include <penstock/core/gather.hpp>  // defines: can_copy
 #include <penstock/core/replay.hpp>  // defines: replay, tally, is_batch, is_keyed
 #include <penstock/core/stage.hpp>   // defines: stage, stage_over, epoch, size_hint, config_error, broken_chain
-#include <penstock/core/gather.hpp>  // defines: can_copy
 
 #include <algorithm>
 #include <concepts>
@@ -200,19 +201,14 @@ auto cache(cache_options options, Size bytes = {}) {
         constexpr bool copies = can_copy<item_type>;
         static_assert(copies || !plain, "cache(options): the items cannot be copied, so they can be delivered only once. HINT: leave it out");
         if constexpr (!plain || !copies) return broken_chain{};
-        else {
-            constexpr bool counts = requires { { bytes(std::declval<item_type const&>()) } -> std::integral; };
-            constexpr bool own = !std::is_same_v<Size, bytes_of>;
-            static_assert(counts || !own, "cache(options, bytes): bytes must give a whole number for the item type of the stage before it. HINT: take it by const& and return its size");
-            if constexpr (counts) return cache_stage<S, Size>(std::move(input), options, std::move(bytes));
-            else if constexpr (own) return broken_chain{};
-            else {
-                if (options.bytes != 0)
-                    throw config_error(message("cache(options): the size of these items is not known, got a limit of ", options.bytes, " bytes\n  HINT: say what one occupies: cache({...}, [](auto const& item) { return ...; })"));
-                auto const unknown = [](item_type const&) { return std::uint64_t{0}; };
-                return cache_stage<S, decltype(unknown)>(std::move(input), options, unknown);
-            }
+        else if constexpr (std::is_same_v<Size, bytes_of> && !std::invocable<Size&, item_type const&>) {
+            if (options.bytes != 0)
+                throw config_error(message("cache(options): the size of these items is not known, got a limit of ", options.bytes, " bytes\n  HINT: say what one occupies: cache({...}, [](auto const& item) { return ...; })"));
+            auto const unknown = [](item_type const&) { return std::uint64_t{0}; };
+            return cache_stage<S, decltype(unknown)>(std::move(input), options, unknown);
         }
+        else if constexpr (!asks::returns_number<"cache", item_type const, Size>()) return broken_chain{};
+        else return cache_stage<S, Size>(std::move(input), options, std::move(bytes));
     });
 }
 

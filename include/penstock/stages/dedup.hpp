@@ -1,6 +1,7 @@
 // Implements: dedup(n) and dedup(n, by), the items that were not among the last n.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/holding.hpp>        // defines: holding, tally, stage, broken_chain, config_error
@@ -29,6 +30,12 @@ template <class T>
 concept comparable_key = std::movable<T> && !std::is_floating_point_v<T> && /* NaN equals nothing */ std::equality_comparable<T> && requires(T const& t) {
     { std::hash<T>{}(t) } -> std::convertible_to<std::size_t>;
 };
+template <class Key>
+consteval bool tells_apart() {
+    constexpr bool ok = comparable_key<Key>;
+    static_assert(ok, "dedup tells items apart by a key that has std::hash and ==, and is no fraction, as NaN equals nothing. HINT: dedup(n, by), with a function of the item that returns a whole number or text");
+    return ok;
+}
 
 /// The last n keys. While all differ, no memory is taken or given back once n have come.
 template <class Key>
@@ -188,13 +195,8 @@ template <class By>
 auto dedup(std::int64_t n, By by) {
     return stage("dedup", [n = detail::checked_window(n), by = std::move(by)]<class S>(S input) mutable {
         using item = typename S::item_type;
-        constexpr bool ok = [] {
-            if constexpr (!std::invocable<By&, value_of<item> const&>) return false;
-            else if constexpr (std::is_void_v<std::invoke_result_t<By&, value_of<item> const&>>) return false;
-            else return detail::comparable_key<detail::remembered<std::invoke_result_t<By&, value_of<item> const&>>>;
-        }();
-        static_assert(ok, "dedup(n, by): by cannot be called with the item type of the stage before it, or returns nothing that has std::hash and ==. HINT: take it by const& and return a number or text");
-        if constexpr (!ok) return broken_chain{};
+        if constexpr (!asks::returns<"dedup", item const, By>()) return broken_chain{};
+        else if constexpr (!detail::tells_apart<detail::remembered<std::invoke_result_t<By&, value_of<item> const&>>>()) return broken_chain{};
         else {
             auto of_value = [by = std::move(by)](item const& i) mutable -> decltype(auto) { return by(value(i)); };
             return dedup_stage<S, decltype(of_value)>(std::move(input), n, std::move(of_value));
@@ -205,9 +207,7 @@ auto dedup(std::int64_t n, By by) {
 inline auto dedup(std::int64_t n) {
     return stage("dedup", [n = detail::checked_window(n)]<class S>(S input) {
         using item = typename S::item_type;
-        constexpr bool ok = is_keyed<item> || detail::comparable_key<item>;
-        static_assert(ok, "dedup(n): the items have no std::hash and ==, by which they are told apart. HINT: dedup(n, by), with a function of the item that returns a number or text");
-        if constexpr (!ok) return broken_chain{};
+        if constexpr (!detail::tells_apart<std::conditional_t<is_keyed<item>, std::string, item>>()) return broken_chain{};
         else {
             auto whole = [](item const& i) -> auto const& {
                 if constexpr (is_keyed<item>) return i.key;

@@ -1,11 +1,11 @@
 // Implements: filter(keep), the items for which keep says true.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns_bool
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
-#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -53,10 +53,8 @@ private:
 template <class F>
 auto filter(F keep) {
     return stage("filter", [keep = std::move(keep)]<class S>(S input) mutable {
-        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-        static_assert(ok, "filter(keep): keep cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-        if constexpr (ok) return filter_stage<S, F>(std::move(input), std::move(keep));
-        else return broken_chain{};
+        if constexpr (!asks::returns_bool<"filter", typename S::item_type const, F>()) return broken_chain{};
+        else return filter_stage<S, F>(std::move(input), std::move(keep));
     });
 }
 

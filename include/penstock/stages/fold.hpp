@@ -1,10 +1,9 @@
 // Implements: fold(init, f), one value accumulated over all remaining items.
 #pragma once
 
+#include <penstock/core/ask.hpp>    // defines: asks::returns_total
 #include <penstock/core/stage.hpp>  // defines: terminal, pipeline, value_of, value, broken_chain
 
-#include <concepts>
-#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -21,9 +20,8 @@ namespace penstock {
 template <class T, class F>
 auto fold(T init, F f) {
     return terminal([init = std::move(init), f = std::move(f)]<class S>(pipeline<S> chain) mutable {
-        constexpr bool ok = requires(F& g, T t, value_of<typename S::item_type> item) { t = static_cast<T>(g(std::move(t), std::move(item))); };  // nvcc finds no capture in a requires
-        static_assert(ok, "fold(init, f): f(total, item) must take the type of init and the item type of the chain, and return the new total. HINT: give init the type of the sum");
-        if constexpr (ok) {
+        if constexpr (!asks::returns_total<"fold", typename S::item_type, F, T>()) return broken_chain{};
+        else {
             auto total = std::move(init);
             auto step = [&](typename S::item_type&& item) {
                 total = static_cast<T>(f(std::move(total), std::move(value(item))));
@@ -31,7 +29,7 @@ auto fold(T init, F f) {
             };
             chain.for_each_while(step);
             return total;
-        } else return broken_chain{};
+        }
     });
 }
 

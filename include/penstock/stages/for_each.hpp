@@ -1,9 +1,9 @@
 // Implements: for_each(f), f called with every remaining item.
 #pragma once
 
+#include <penstock/core/ask.hpp>    // defines: asks::takes
 #include <penstock/core/stage.hpp>  // defines: terminal, pipeline, value_of, value, broken_chain
 
-#include <concepts>
 #include <utility>
 
 namespace penstock {
@@ -20,15 +20,14 @@ namespace penstock {
 template <class F>
 auto for_each(F f) {
     return terminal([f = std::move(f)]<class S>(pipeline<S> chain) mutable {
-        constexpr bool ok = std::invocable<F&, value_of<typename S::item_type>>;
-        static_assert(ok, "for_each(f): f cannot be called with the item type of the chain. HINT: take it by value, const& or auto&&");
-        if constexpr (ok) {
+        if constexpr (!asks::takes<"for_each", typename S::item_type, F>()) return broken_chain{};
+        else {
             auto call = [&](typename S::item_type&& item) {
                 f(std::move(value(item)));
                 return true;
             };
             chain.for_each_while(call);
-        } else return broken_chain{};
+        }
     });
 }
 

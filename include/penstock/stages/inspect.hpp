@@ -1,10 +1,10 @@
 // Implements: inspect(f), f called with every item that passes.
 #pragma once
 
+#include <penstock/core/ask.hpp>    // defines: asks::takes
 #include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, value_of, value, broken_chain
 
-#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -52,10 +52,8 @@ private:
 template <class F>
 auto inspect(F f) {
     return stage("inspect", [f = std::move(f)]<class S>(S input) mutable {
-        constexpr bool ok = std::invocable<F&, value_of<typename S::item_type> const&>;
-        static_assert(ok, "inspect(f): f cannot be called with the item type of the stage before it. HINT: take it by const&");
-        if constexpr (ok) return inspect_stage<S, F>(std::move(input), std::move(f));
-        else return broken_chain{};
+        if constexpr (!asks::takes<"inspect", typename S::item_type const, F>()) return broken_chain{};
+        else return inspect_stage<S, F>(std::move(input), std::move(f));
     });
 }
 

@@ -1,10 +1,10 @@
 // Implements: map(f), every item replaced by what f makes of it.
 #pragma once
 
+#include <penstock/core/ask.hpp>    // defines: asks::returns
 #include <penstock/core/blame.hpp>  // defines: give
 #include <penstock/core/stage.hpp>  // defines: stage, stage_over, is_keyed, value_of, rewrap, broken_chain
 
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <type_traits>
@@ -68,16 +68,8 @@ struct over_value {
 template <class F>
 auto map(F f) {
     return stage("map", [f = std::move(f)]<class S>(S input) mutable {
-        using value_type = value_of<typename S::item_type>;
-        constexpr bool ok = std::invocable<F&, value_type>;
-        static_assert(ok, "map(f): f cannot be called with the item type of the stage before it. HINT: take it by value, const& or auto&&");
-        if constexpr (!ok) return broken_chain{};
-        else {
-            constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, value_type>>;
-            static_assert(returns, "map(f): f returns nothing. HINT: return the new item, or use inspect(f)");
-            if constexpr (returns) return map_stage<S, detail::over_value<F>>(std::move(input), {std::move(f)});
-            else return broken_chain{};
-        }
+        if constexpr (!asks::returns<"map", typename S::item_type, F>()) return broken_chain{};
+        else return map_stage<S, detail::over_value<F>>(std::move(input), {std::move(f)});
     });
 }
 

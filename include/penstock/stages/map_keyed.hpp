@@ -1,12 +1,11 @@
 // Implements: map_keyed(f), map for functions that look at the identity of an item.
 #pragma once
 
+#include <penstock/core/ask.hpp>    // defines: asks::returns
 #include <penstock/core/blame.hpp>  // defines: blame
 #include <penstock/core/stage.hpp>  // defines: stage, is_keyed, broken_chain
 #include <penstock/stages/map.hpp>  // defines: map_stage
 
-#include <concepts>
-#include <type_traits>
 #include <utility>
 
 namespace penstock {
@@ -40,17 +39,8 @@ auto map_keyed(F f) {
         constexpr bool identified = is_keyed<typename S::item_type>;
         static_assert(identified, "map_keyed(f): the items before it carry no identity. HINT: use map(f), or read the items from shards");
         if constexpr (!identified) return broken_chain{};
-        else {
-            constexpr bool ok = std::invocable<F&, typename S::item_type const&>;
-            static_assert(ok, "map_keyed(f): f cannot be called with the keyed item before it. HINT: take it by const& (it holds id, key, weight and value)");
-            if constexpr (!ok) return broken_chain{};
-            else {
-                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, typename S::item_type const&>>;
-                static_assert(returns, "map_keyed(f): f returns nothing. HINT: return the new item or its value");
-                if constexpr (returns) return map_stage<S, detail::over_item<F>>(std::move(input), {std::move(f)});
-                else return broken_chain{};
-            }
-        }
+        else if constexpr (!asks::returns<"map_keyed", typename S::item_type const&, F>()) return broken_chain{};
+        else return map_stage<S, detail::over_item<F>>(std::move(input), {std::move(f)});
     });
 }
 

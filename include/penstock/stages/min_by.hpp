@@ -1,8 +1,9 @@
 // Implements: min_by(f), the item with the smallest f(item).
 #pragma once
 
-#include <penstock/core/stage.hpp>      // defines: terminal, pipeline, broken_chain
+#include <penstock/core/ask.hpp>      // defines: asks::returns_key
 #include <penstock/core/extreme.hpp>  // defines: extreme, key_of
+#include <penstock/core/stage.hpp>    // defines: terminal, pipeline, broken_chain
 
 #include <utility>
 
@@ -21,10 +22,8 @@ namespace penstock {
 template <class F>
 auto min_by(F f) {
     return terminal([f = std::move(f)]<class S>(pipeline<S> chain) mutable {
-        constexpr bool ok = detail::key_of<F, typename S::item_type>;
-        static_assert(ok, "min_by(f): f must make a key that < compares of the item type of the chain. HINT: take it by const& and return a number or a string");
-        if constexpr (ok) return detail::extreme("min_by", chain, f, [](auto const& key, auto const& best) { return key < best; });
-        else return broken_chain{};
+        if constexpr (!asks::returns_key<"min_by", typename S::item_type const, F>()) return broken_chain{};
+        else return detail::extreme("min_by", chain, f, [](auto const& key, auto const& best) { return key < best; });
     });
 }
 

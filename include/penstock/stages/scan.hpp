@@ -1,7 +1,8 @@
 // Implements: scan(init, f), what f makes of every item and a running state.
 #pragma once
 
-#include <penstock/core/blame.hpp>  // defines: give
+#include <penstock/core/ask.hpp>         // defines: asks::returns
+#include <penstock/core/blame.hpp>       // defines: give
 #include <penstock/core/positioned.hpp>  // defines: positioned, plain_number, saveable, stage, value_of, value, rewrap, write_back, broken_chain
 
 #include <concepts>
@@ -72,18 +73,8 @@ auto scan(T init, F f) {
     return stage("scan", [init = std::move(init), f = std::move(f)]<class S>(S input) mutable {
         static_assert(std::copyable<T>, "scan(init, f): init must be copyable, since every epoch starts from it again. HINT: give it a type that copies");
         if constexpr (!std::copyable<T>) return broken_chain{};
-        else {
-            using value_type = value_of<typename S::item_type>;
-            constexpr bool ok = std::invocable<F&, T&, value_type>;
-            static_assert(ok, "scan(init, f): f(state, item) cannot be called with the type of init, by reference, and the item type of the stage before it. HINT: give init the type of the state");
-            if constexpr (!ok) return broken_chain{};
-            else {
-                constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, T&, value_type>>;
-                static_assert(returns, "scan(init, f): f returns nothing. HINT: return the new item; fold(init, f) returns the last state alone");
-                if constexpr (returns) return scan_stage<S, T, F>(std::move(input), std::move(init), std::move(f));
-                else return broken_chain{};
-            }
-        }
+        else if constexpr (!asks::returns<"scan", typename S::item_type, F, T&>()) return broken_chain{};
+        else return scan_stage<S, T, F>(std::move(input), std::move(init), std::move(f));
     });
 }
 

@@ -1,11 +1,11 @@
 // Implements: skip_while(drop), the items from the first one on for which drop says false.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns_bool
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
-#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -71,10 +71,8 @@ private:
 template <class F>
 auto skip_while(F drop) {
     return stage("skip_while", [drop = std::move(drop)]<class S>(S input) mutable {
-        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-        static_assert(ok, "skip_while(drop): drop cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-        if constexpr (ok) return skip_while_stage<S, F>(std::move(input), std::move(drop));
-        else return broken_chain{};
+        if constexpr (!asks::returns_bool<"skip_while", typename S::item_type const, F>()) return broken_chain{};
+        else return skip_while_stage<S, F>(std::move(input), std::move(drop));
     });
 }
 

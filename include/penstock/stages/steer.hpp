@@ -1,11 +1,11 @@
 // Implements: steer(control, f), map whose function also gets the value of a control.
 #pragma once
 
-#include <penstock/core/blame.hpp>    // defines: give
-#include <penstock/core/control.hpp>  // defines: control, steering, control_walk
+#include <penstock/core/ask.hpp>         // defines: asks::returns
+#include <penstock/core/blame.hpp>       // defines: give
+#include <penstock/core/control.hpp>     // defines: control, steering, control_walk
 #include <penstock/core/positioned.hpp>  // defines: positioned, stage, value_of, rewrap, broken_chain
 
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <type_traits>
@@ -67,16 +67,8 @@ private:
 template <class T, class F>
 auto steer(control<T> c, F f) {
     return stage("steer", [c = std::move(c), f = std::move(f)]<class S>(S input) mutable {
-        using value_type = value_of<typename S::item_type>;
-        constexpr bool ok = std::invocable<F&, T, value_type>;
-        static_assert(ok, "steer(control, f): f cannot be called with the control's value and the item of the stage before it. HINT: [](T value, auto&& item) { return ...; }");
-        if constexpr (!ok) return broken_chain{};
-        else {
-            constexpr bool returns = !std::is_void_v<std::invoke_result_t<F&, T, value_type>>;
-            static_assert(returns, "steer(control, f): f returns nothing. HINT: return the new item");
-            if constexpr (returns) return steer_stage<S, T, F>(std::move(input), c, std::move(f));
-            else return broken_chain{};
-        }
+        if constexpr (!asks::returns<"steer", typename S::item_type, F, T>()) return broken_chain{};
+        else return steer_stage<S, T, F>(std::move(input), c, std::move(f));
     });
 }
 

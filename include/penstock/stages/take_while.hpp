@@ -1,11 +1,11 @@
 // Implements: take_while(go), the items before the first one for which go says false.
 #pragma once
 
+#include <penstock/core/ask.hpp>            // defines: asks::returns_bool
 #include <penstock/core/blame.hpp>          // defines: blame
 #include <penstock/core/dropping_over.hpp>  // defines: dropping_over
 #include <penstock/core/positioned.hpp>     // defines: positioned, stage, value_of, value, broken_chain
 
-#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -63,10 +63,8 @@ private:
 template <class F>
 auto take_while(F go) {
     return stage("take_while", [go = std::move(go)]<class S>(S input) mutable {
-        constexpr bool ok = std::predicate<F&, value_of<typename S::item_type> const&>;
-        static_assert(ok, "take_while(go): go cannot be asked about the item type of the stage before it. HINT: take it by const& and return bool");
-        if constexpr (ok) return take_while_stage<S, F>(std::move(input), std::move(go));
-        else return broken_chain{};
+        if constexpr (!asks::returns_bool<"take_while", typename S::item_type const, F>()) return broken_chain{};
+        else return take_while_stage<S, F>(std::move(input), std::move(go));
     });
 }
 

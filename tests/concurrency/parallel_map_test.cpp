@@ -352,6 +352,7 @@ TEST_CASE("parallel_map: unordered, one slow item does not hold up the others", 
 }
 
 TEST_CASE("parallel_map: three prefetches over it finish on one thread, also when that thread is busy", "[unit][parallel_map]") {
+    test::held_thread busy;
     ps::executor pool(1);
     auto f = [](std::uint64_t i) {
         spin(i, 30);
@@ -366,16 +367,9 @@ TEST_CASE("parallel_map: three prefetches over it finish on one thread, also whe
     };
     for (int i = 0; i != 10; ++i) run();
 
-    std::atomic<bool> open{false};
-    struct waiting final : ps::executor::task {
-        std::atomic<bool>* open;
-        explicit waiting(std::atomic<bool>* o) : task(ps::executor::kind::waits), open(o) {}
-        void run() noexcept override { open->wait(false); }
-    } busy(&open);
     pool.post(busy);
     run();
-    open = true;
-    open.notify_all();
+    busy.let_go();
 }
 
 TEST_CASE("parallel_map: two share an executor, one inside the other's chain", "[unit][parallel_map]") {

@@ -207,6 +207,7 @@ TEST_CASE("prefetch: state is small and says nothing of what is in flight", "[un
 }
 
 TEST_CASE("prefetch: three in a row finish on one thread, also when that thread is busy", "[unit][prefetch]") {
+    test::held_thread busy;
     ps::executor pool(1);
     auto const run = [&] {
         test::watch w;
@@ -217,16 +218,9 @@ TEST_CASE("prefetch: three in a row finish on one thread, also when that thread 
     };
     for (int i = 0; i != 20; ++i) run();
 
-    std::atomic<bool> open{false};
-    struct waiting final : ps::executor::task {
-        std::atomic<bool>* open;
-        explicit waiting(std::atomic<bool>* o) : task(ps::executor::kind::waits), open(o) {}
-        void run() noexcept override { open->wait(false); }
-    } busy(&open);
     pool.post(busy);
     run();
-    open = true;
-    open.notify_all();
+    busy.let_go();
 }
 
 TEST_CASE("prefetch: three in a row, slow at random, resume exactly", "[unit][prefetch]") {

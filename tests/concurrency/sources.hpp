@@ -1,6 +1,7 @@
 // Implements: what the tests of this room pull from: slow, blocking, throwing and counting sources; threads and time.
 #pragma once
 
+#include <penstock/concurrency/executor.hpp>
 #include <penstock/core/source.hpp>
 #include <penstock/core/stats.hpp>
 
@@ -101,6 +102,17 @@ struct blocking {
         throw std::runtime_error("told to stop");
     }
     void attach(std::stop_token t) { token = std::move(t); }
+};
+
+/// A task that keeps a thread until it is let go. Make it before the executor that it is posted to: the thread may come to it late.
+struct held_thread final : executor::task {
+    std::atomic<bool> open{false};
+    held_thread() : task(executor::kind::waits) {}
+    void run() noexcept override { open.wait(false); }
+    void let_go() {
+        open = true;
+        open.notify_all();
+    }
 };
 
 }  // namespace penstock::test

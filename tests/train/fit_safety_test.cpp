@@ -21,6 +21,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -92,6 +93,15 @@ struct after_step {
 template <class F>
 after_step(F) -> after_step<F>;
 
+struct until {
+    std::uint64_t last, seen = 0;
+    void on_step(auto const& info) { seen = info.step; }
+    bool wants_to_stop() const { return seen >= last; }
+};
+struct at_once {
+    bool wants_to_stop() const { return true; }
+};
+
 template <class Image, class Label>
 struct example {
     Image image;
@@ -151,6 +161,66 @@ TEST_CASE("fit: a metric that fails loses nothing: the epoch is saved, and the n
     run_name = "whole";
     CHECK(run(train::resume::never, first, whole) == "");
     CHECK(at::equal(weight, whole));
+}
+
+TEST_CASE("fit: a signal ends a validation between two batches; the resumed run validates first", "[unit][fit_safety]") {
+    for (int world : {1, 2}) {
+        test::scratch dir;
+        std::array<int, 2> measured{}, epochs{};
+        bool signal = true;
+        auto const run = [&](train::resume from) {
+            train::fit_report report;
+            train::stop_signals caught;  // ranks that are threads leave that to their process
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto const rank = static_cast<std::size_t>(ctx.rank());
+                      auto net = line();
+                      auto metric = [&](auto&, auto const& b) {
+                          if (++measured[rank] == 3 && signal && ctx.rank() == world - 1) ::raise(SIGTERM);
+                          return std::array{train::metric{"rows", static_cast<double>(b.size()), 1}};
+                      };
+                      auto r = numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 2, .checkpoint = (dir / "run").string(), .resume = from, .quiet = true}),
+                                                               train::validate(numbers(ctx, 40, 4), metric, {.split = train::data_split::as_it_is}),
+                                                               train::validate(numbers(ctx, 4 * (1 + ctx.rank()), 4), metric, {.split = train::data_split::as_it_is}));
+                      epochs[rank] = static_cast<int>(r.epochs);
+                      if (ctx.rank() == 0) report = r;
+                  }) == ps::test::nothing(world));
+            return report;
+        };
+        auto const first = run(train::resume::never);
+        CHECK((first.stopped && first.signal == SIGTERM && first.history.empty() && epochs[0] == 1));
+        CHECK(measured[static_cast<std::size_t>(world - 1)] < 6);  // of 10 batches
+        signal = false;
+        measured = {};
+        auto const second = run(train::resume::required);
+        CHECK((!second.stopped && second.signal == 0 && second.history.size() == 2 && epochs[0] == 2));
+        CHECK((measured[0] == 22 && (world == 1 || measured[1] == 24)));  // the ranks need not have equally many batches
+        CHECK(second.steps == 4);
+    }
+}
+
+TEST_CASE("fit: a part of one rank may ask for a stop", "[unit][fit_safety]") {
+    for (int world : {1, 2}) {
+        test::scratch dir;
+        auto const stopped_at = [&](std::uint64_t last) {
+            train::fit_report report;
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto net = line();
+                      auto r = numbers(ctx, 16, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 3, .checkpoint = (dir / std::to_string(last)).string(), .quiet = true}),
+                                                                until{ctx.rank() == 0 ? last : 1000});
+                      if (ctx.rank() == 0) report = r;
+                  }) == ps::test::nothing(world));
+            CHECK((report.stopped == (last <= 12) && report.signal == 0));
+            return report.steps;
+        };
+        CHECK(stopped_at(2) == 3);  // its packet was under way when step 2 was done
+        CHECK(train::list_checkpoints(dir / "2").front().step == 3);
+        CHECK(stopped_at(7) == 8);
+        CHECK(stopped_at(13) == 12);
+        CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                  auto net = line();
+                  CHECK((numbers(ctx, 16, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.quiet = true}), at_once{})).steps == 0);
+              }) == ps::test::nothing(world));
+    }
 }
 
 TEST_CASE("fit: a checkpoint at an epoch's edge is there while its metrics are computed", "[unit][fit_safety]") {

@@ -81,7 +81,7 @@ struct fit_report {
     std::uint64_t skipped = 0;          ///< steps whose loss or gradient was not finite
     std::uint64_t weightless = 0;       ///< steps in which nothing weighed anything on any rank: an epoch keeps its number of batches where samples are left out
     std::uint64_t samples = 0;          ///< over all ranks, this run's and those before the resume
-    bool stopped = false;               ///< ended before the last epoch, by a signal or max_steps
+    bool stopped = false;               ///< ended before its end, by a signal, max_steps or a part
     std::uint64_t left_out = 0;         ///< samples that on_error or join_by_key left out of training and validation, over all ranks, in this run
     std::uint64_t left_out_parts = 0;   ///< parts of shards that no sample got because read_tar was allowed to leave them out, counted alike
     int signal = 0;                     ///< the one that ended it, else 0; dist::run then returns 128 + signal, which a main of its own should do too

@@ -91,7 +91,8 @@ public:
         report_.save_s = times_.seconds(phase::save);
         report_.validate_s = times_.seconds(phase::validate);
         if (report_.stopped)
-            log_.note(message("stopped after step ", at_.step, saver_.on() ? message("; the checkpoint is saved in '", o_.checkpoint, "', .resume goes on from there") : std::string()));
+            log_.note(message("stopped ", at_.parts_due ? message("while it validated after epoch ", at_.epoch) : message("after step ", at_.step),
+                              saver_.on() ? message("; the checkpoint is saved in '", o_.checkpoint, "', .resume goes on from there") : std::string()));
         if (!saver_.on()) log_.check(at_, parameters_of(as_module(model_)));
         log_.finish(at_, left_out(), report_);
         return report_;
@@ -190,15 +191,21 @@ private:
         return dist::start(ctx_, {.weight = w.weight,
                                   .samples = static_cast<std::int64_t>(w.samples),
                                   .has_data = !w.empty(),
-                                  .want_stop = signal != 0 && signal != SIGUSR1,
+                                  .want_stop = stop_signals::asked_to_stop() != 0 || a_part_wants_to_stop(),
                                   .want_save = signal == SIGUSR1,
                                   .control = {facts_of(data_).counted && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
                                               std::bit_cast<std::int64_t>(proposed.bits), 0}});
     }
-    /// Not every rank need have got it; one may have got a wish for a checkpoint meanwhile, which ends nothing.
+    bool a_part_wants_to_stop() {
+        bool any = false;
+        each_part([&](auto const& part) {
+            if constexpr (requires { part.wants_to_stop(); }) any = any || part.wants_to_stop();
+        });
+        return any;
+    }
+    /// Not every rank need have got it.
     int agreed_signal() {
-        auto const mine = signals_ ? signals_->received() : 0;
-        auto number = at::full({1}, mine == SIGUSR1 ? 0 : mine, at::kLong);
+        auto number = at::full({1}, stop_signals::asked_to_stop(), at::kLong);
         ctx_.all_reduce(number, c10d::ReduceOp::MAX);
         return static_cast<int>(number.item<std::int64_t>());
     }
@@ -289,11 +296,18 @@ private:
             ctx_.phase("validates");
             each_part([&](auto& part) {
                 if constexpr (runs_on_epoch<decltype(part)>) {
-                    auto& one = by_part.emplace_back();
-                    one.values = part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch);
+                    if (report_.stopped) return;
+                    std::optional<metric_values> values = part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch);
+                    if (report_.stopped = !values; report_.stopped) return;
+                    auto& one = by_part.emplace_back(std::move(*values));
                     if constexpr (requires { one.directions = part.directions(); }) one.directions = part.directions();
                 }
             });
+        }
+        if (report_.stopped) {  // all parts run again when the run is resumed
+            report_.signal = agreed_signal();
+            if (!std::exchange(at_.parts_due, true)) save();
+            return;
         }
         if (!saver_.on()) agree_on_weights();
         at_.parts_due = false;

@@ -46,11 +46,18 @@ public:
     stop_signals(stop_signals const&) = delete;
     ~stop_signals() {
         for (std::size_t i = 0; i < caught.size(); ++i) ::sigaction(caught[i], &before_[i], nullptr);
+        last() = 0;
         alive() = false;
     }
 
     /// The number of the last signal, 0 for none.
     [[nodiscard]] int received() const { return last().load(std::memory_order_relaxed); }
+
+    /// The same wherever the one that lives is not at hand; 0 also for SIGUSR1, which ends nothing, and while none lives.
+    [[nodiscard]] static int asked_to_stop() {
+        auto const number = last().load(std::memory_order_relaxed);
+        return number == SIGUSR1 ? 0 : number;
+    }
 
     /// Forgets it: for a signal that asks for a checkpoint and not for an end. Only the one that was seen, not one that came since.
     void clear(int seen) { last().compare_exchange_strong(seen, 0); }

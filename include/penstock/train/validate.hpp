@@ -7,11 +7,13 @@
 #include <penstock/dist/agreement.hpp>       // defines: dist::agree, dist::claims
 #include <penstock/dist/context.hpp>         // defines: dist::context
 #include <penstock/dist/data_parallel.hpp>   // defines: mean_buffers, buffers_for_now
+#include <penstock/dist/packet.hpp>          // defines: dist::start
 #include <penstock/train/fit_agreement.hpp>  // defines: data_claims, split_fault
 #include <penstock/train/fit_options.hpp>    // defines: metric_values, data_split
 #include <penstock/train/module.hpp>         // defines: as_module
 #include <penstock/train/precision.hpp>      // defines: forward_scope
 #include <penstock/train/settings.hpp>       // defines: settings
+#include <penstock/train/signals.hpp>        // defines: stop_signals
 #include <penstock/train/summary.hpp>        // defines: best
 
 #include <ATen/ATen.h>
@@ -84,6 +86,12 @@ private:
     std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> training_;
 };
 
+/// What evaluate() measures, and by metric which value is its best one.
+struct evaluation {
+    metric_values values{};
+    std::vector<best> directions{};
+};
+
 namespace detail {
 
 /// The metrics' names, in their order, once every rank has been asked: a rank without samples does not know them.
@@ -113,52 +121,80 @@ inline best split_direction(std::string& name) {
 template <class R>
 concept metric_range = std::ranges::input_range<R> && std::convertible_to<std::ranges::range_reference_t<R>, metric const&>;
 
+/// The sums and weights of one rank's batches, which all must give the same metrics.
+class metric_sums {
+public:
+    void add(auto&& metrics) {
+        std::size_t i = 0;
+        for (metric const& m : metrics) {
+            auto name = with_direction(m);
+            if (!measured_) {
+                names_.push_back(name);
+                sums_.resize(sums_.size() + 2);
+            }
+            if (i == names_.size() || names_[i] != name)
+                refuse(message("'", name, "' as number ", i + 1, " after a batch that gave ", i == names_.size() ? message("only ", i) : "'" + names_[i] + "'"));
+            sums_[2 * i] += m.sum.value(m.name);
+            sums_[2 * i + 1] += m.weight;
+            ++i;
+        }
+        if (measured_ && i != names_.size()) refuse(message(i, " after a batch that gave ", names_.size()));
+        measured_ = true;
+    }
+    evaluation over_all_ranks(dist::context& ctx) {
+        auto names = agree_on_names(ctx, names_, measured_);
+        sums_.resize(2 * names.size());
+        auto total = at::tensor(sums_, at::kDouble);
+        ctx.all_reduce(total);
+        auto const* t = total.data_ptr<double>();
+        evaluation out;
+        for (std::size_t i = 0; i != names.size(); ++i) {
+            out.directions.push_back(split_direction(names[i]));
+            out.values.emplace_back(names[i], t[2 * i] / t[2 * i + 1]);  // NaN where nothing was measured
+        }
+        return out;
+    }
+
+private:
+    [[noreturn]] static void refuse(std::string const& got) {
+        throw config_error(message("validate(data, metrics): every batch must give the same metrics, got ", got, "\n  HINT: a metric that a batch cannot measure has weight 0"));
+    }
+
+    std::vector<std::string> names_{};
+    std::vector<double> sums_{};  // sum, weight, sum, weight, ...
+    bool measured_ = false;
+};
+
 }  // namespace detail
 
-/// Sums up metrics(model, batch) over a pipeline and over all ranks: every sample counts once, by its weight, however the ranks share them.
-/// `directions` gets, by metric, which value is its best one.
-template <class Data, class Model, class Metrics>
-metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p, std::vector<best>* directions = nullptr) {
+/// evaluate(), given up by all ranks between two batches once `asked()` is true on one of them: nullopt then.
+template <class Data, class Model, class Metrics, class Asked>
+std::optional<evaluation> evaluate_until(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p, Asked asked) {
     using result = std::invoke_result_t<Metrics&, Model&, typename Data::item_type const&>;
     static_assert(detail::metric_range<result>, "validate: metrics(model, batch) must return a range of train::metric{name, sum, weight}. HINT: std::array{train::metric{\"accuracy\", hits.sum(), b.weight()}}");
     evaluation_scope scope(ctx, as_module(model));
-    std::vector<std::string> names;
-    std::vector<double> sums;  // sum, weight, sum, weight, ...
-    bool measured = false;
-    while (auto batch = data.next()) {
-        if (batch->size() == 0) continue;
-        forward_scope forward(p, ctx.device().type());
-        std::size_t i = 0;
-        for (auto const& m : metrics(model, *batch)) {
-            auto name = detail::with_direction(m);
-            if (!measured) {
-                names.push_back(name);
-                sums.resize(sums.size() + 2);
-            }
-            if (i == names.size() || names[i] != name)
-                throw config_error(message("validate(data, metrics): every batch must give the same metrics, got '", name, "' as number ", i + 1, " after a batch that gave ",
-                                           i == names.size() ? message("only ", i) : "'" + names[i] + "'", "\n  HINT: a metric that a batch cannot measure has weight 0"));
-            sums[2 * i] += m.sum.value(m.name);
-            sums[2 * i + 1] += m.weight;
-            ++i;
+    detail::metric_sums sums;
+    auto const next = [&data] {
+        auto batch = data.next();
+        while (batch && batch->size() == 0) batch = data.next();
+        return batch;
+    };
+    for (auto batch = next();; batch = batch ? next() : std::nullopt) {
+        auto sent = dist::start(ctx, {.has_data = batch.has_value(), .want_stop = asked()});  // its answer travels while the batch is measured
+        if (batch) {
+            forward_scope forward(p, ctx.device().type());
+            sums.add(metrics(model, *batch));
         }
-        if (measured && i != names.size())
-            throw config_error(message("validate(data, metrics): every batch must give the same metrics, got ", i, " after a batch that gave ", names.size(), "\n  HINT: a metric that a batch cannot measure has weight 0"));
-        measured = true;
+        auto const all = sent.wait();
+        if (all.want_stop != 0) return std::nullopt;
+        if (all.has_data == 0) return sums.over_all_ranks(ctx);
     }
-    names = detail::agree_on_names(ctx, names, measured);
-    sums.resize(2 * names.size());
-    auto total = at::tensor(sums, at::kDouble);
-    ctx.all_reduce(total);
-    auto const* t = total.template data_ptr<double>();
-    metric_values out;
-    if (directions) directions->clear();
-    for (std::size_t i = 0; i != names.size(); ++i) {
-        auto const direction = detail::split_direction(names[i]);
-        if (directions) directions->push_back(direction);
-        out.emplace_back(names[i], t[2 * i] / t[2 * i + 1]);  // NaN where nothing was measured
-    }
-    return out;
+}
+
+/// Sums up metrics(model, batch) over a pipeline and over all ranks: every sample counts once, by its weight, however the ranks share them.
+template <class Data, class Model, class Metrics>
+metric_values evaluate(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p) {
+    return evaluate_until(ctx, data, model, metrics, p, [] { return false; })->values;
 }
 
 /// The part that validate() makes.
@@ -181,10 +217,13 @@ struct validation {
     }
 
     template <class Model>
-    metric_values on_epoch(dist::context& ctx, Model& model, precision p, std::uint64_t seed, std::uint64_t epochs_done) {
-        if (!due(epochs_done)) return {};
+    std::optional<metric_values> on_epoch(dist::context& ctx, Model& model, precision p, std::uint64_t seed, std::uint64_t epochs_done) {
+        if (!due(epochs_done)) return metric_values{};
         data.reset(penstock::epoch::of(seed, epochs_done - 1));
-        return evaluate(ctx, data, model, metrics, p, &said);
+        auto measured = evaluate_until(ctx, data, model, metrics, p, [] { return stop_signals::asked_to_stop() != 0; });
+        if (!measured) return std::nullopt;
+        said = std::move(measured->directions);
+        return std::move(measured->values);
     }
 };
 
@@ -198,7 +237,7 @@ struct validate_options {
 ///
 /// Order    after the last step of the epoch and its checkpoint, which is written again afterwards
 /// Buffers  what `data` buffers
-/// Resume   no state: it runs whole or not at all; a run that ended inside it validates first when it is resumed
+/// Resume   no state: it runs whole or not at all. A signal ends it between two batches; a run that ended inside it validates first when it is resumed
 /// Threads  the loop's
 /// Errors   forwards those of `data` and `metrics`; config_error for every < 1
 ///

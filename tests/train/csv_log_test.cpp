@@ -45,6 +45,17 @@ TEST_CASE("csv_log: a resume drops later rows and a cut line", "[unit][csv_log]"
     CHECK(test::slurp(dir / "new.csv") == "step,loss\n");
 }
 
+TEST_CASE("csv_log: a line that is no row stays, over a resume and a new column", "[unit][csv_log]") {
+    test::scratch dir;
+    test::spill(dir / "m.csv", "step,loss\n10,1\n# a lower rate from here\n20,2\n20,2,3\n30,\n40,4\n");
+    train::csv_log log(dir / "m.csv", {"loss"}, 30);
+    log.flush();
+    CHECK(test::slurp(dir / "m.csv") == "step,loss\n10,1\n# a lower rate from here\n20,2\n20,2,3\n30,\n");
+    log.row(40, {{"lr", 0.5}});
+    log.flush();
+    CHECK(test::slurp(dir / "m.csv") == "step,loss,lr\n10,1,\n# a lower rate from here\n20,2,\n20,2,3\n30,,\n40,,0.5\n");
+}
+
 TEST_CASE("csv_log: a fresh start gives every file of before a name of its own", "[unit][csv_log]") {
     test::scratch dir;
     for (int run = 0; run != 3; ++run) {

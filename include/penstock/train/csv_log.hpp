@@ -30,7 +30,7 @@ namespace penstock::train {
 ///
 /// Order    that of the calls
 /// Buffers  rows since the last flush(); call it with every checkpoint
-/// Resume   `resumed` = step of the checkpoint: later rows (and a last line cut by a kill) are dropped, columns of the old file stay. Without it
+/// Resume   `resumed` = step of the checkpoint: later rows (and a last line cut by a kill) are dropped, columns of the old file and lines that are no rows stay. Without it
 ///          the file starts anew, and the old one gets a free name, <file>.old, <file>.old-2, ...
 /// Threads  none; one rank writes
 /// Errors   config_error, when it is built, for a name that holds anything but such a file: that is not touched; stage_error (io) with file and
@@ -83,15 +83,11 @@ public:
         for (std::string_view rest = text; !rest.empty();) {
             auto const done = ::write(fd_, rest.data(), rest.size());
             if (done < 0 && errno == EINTR) continue;
-            if (done <= 0) {
-                int const code = done < 0 ? errno : ENOSPC;
-                if (end >= 0 && ::ftruncate(fd_, end) != 0) throw detail::write_error(path_, "ftruncate", errno);  // no half row stays
-                throw detail::write_error(path_, "write", code);
-            }
+            if (done <= 0) take_back(end, "write", done < 0 ? errno : ENOSPC);
             rest.remove_prefix(static_cast<std::size_t>(done));
         }
+        if (::fsync(fd_) != 0 && errno != EINVAL) take_back(end, "fsync", errno);  // the system forgets what it could not write: the next flush writes it again
         rows_.clear();
-        if (::fsync(fd_) != 0 && errno != EINVAL) throw detail::write_error(path_, "fsync", errno);
     }
 
 private:
@@ -116,6 +112,22 @@ private:
         return out + "\n";
     }
 
+    /// The row that a line holds, whose cells stand in these columns; nullopt for a line that is none.
+    static std::optional<one_row> read_row(std::string_view line, std::vector<std::size_t> const& places) {
+        one_row r{0, {}};
+        auto const [end, why] = std::from_chars(line.data(), line.data() + line.size(), r.step);
+        auto rest = line.substr(static_cast<std::size_t>(end - line.data()));
+        if (why != std::errc{} || static_cast<std::size_t>(std::ranges::count(rest, ',')) > places.size()) return std::nullopt;
+        for (auto const place : places) {
+            if (!rest.starts_with(',')) break;
+            rest.remove_prefix(1);
+            auto const cell = rest.substr(0, rest.find(','));
+            r.cells.emplace_back(place, cell);
+            rest.remove_prefix(cell.size());
+        }
+        return rest.empty() ? std::optional(std::move(r)) : std::nullopt;
+    }
+
     static bool is_header(std::string_view line) { return line == "step" || line.starts_with("step,"); }
     void refuse_foreign() const {
         std::error_code error;
@@ -130,6 +142,12 @@ private:
         if (!in) refuse("it cannot be read");
         std::string line;
         if (std::getline(in, line) && !is_header(line)) refuse("its first line is '", line.substr(0, 60), "' and does not begin with 'step,'");
+    }
+
+    /// No half row stays, and none stands there twice.
+    [[noreturn]] void take_back(off_t end, char const* call, int code) const {
+        if (end >= 0 && ::ftruncate(fd_, end) != 0) throw detail::write_error(path_, "ftruncate", errno);
+        throw detail::write_error(path_, call, code);
     }
 
     /// Rows for a file that was removed, or renamed by a log rotation, would reach nobody.
@@ -166,16 +184,9 @@ private:
                 rest.remove_prefix((std::min)(end + 1, rest.size()));
             }
             while (std::getline(in, line) && !in.eof()) {  // a last line without its end was cut by a kill
-                one_row r{0, {}};
-                std::string_view rest = line;
-                if (std::from_chars(line.data(), line.data() + line.size(), r.step).ec != std::errc{}) continue;
-                rest.remove_prefix((std::min)(rest.find(',') + 1, rest.size()));
-                for (auto const place : places) {
-                    auto const end = (std::min)(rest.find(','), rest.size());
-                    r.cells.emplace_back(place, rest.substr(0, end));
-                    rest.remove_prefix((std::min)(end + 1, rest.size()));
-                }
-                if (r.step <= last) rows += line_of(r);
+                auto const r = read_row(line, places);
+                if (!r) rows += line + "\n";  // a remark of the user's: it has no step
+                else if (r->step <= last) rows += line_of(*r);
             }
         }
         if (in.bad()) throw detail::write_error(path_, "read", EIO);  // else the rows behind the bad place would be gone

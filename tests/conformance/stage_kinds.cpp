@@ -53,6 +53,16 @@ int digit(int i) { return std::abs(i) % 10; }
 int digit(one const& b) { return b.empty() ? 0 : digit(b.items.front()); }
 skips everything() { return {.total = 20'000, .in_a_row = 2'000, .user = true}; }  // a mix that fails for ever is given up in a second
 
+/// One batch of two: what a user makes of a pair of batches keeps whose it is and where it comes from.
+one side_by_side(std::tuple<one, one> both) {
+    auto& [a, b] = both;
+    a.items.insert(a.items.end(), b.items.begin(), b.items.end());
+    a.ids.insert(a.ids.end(), b.ids.begin(), b.ids.end());
+    a.weights.insert(a.weights.end(), b.weights.begin(), b.weights.end());
+    a.cover.add(b.cover);
+    return std::move(a);
+}
+
 /// A stage over items of type In that make(argument, surroundings) builds.
 template <class In, class Out = In, class Make>
 stage_kind over(std::string name, int most, traits does, Make make, std::uint64_t times = 1) {
@@ -173,6 +183,11 @@ std::vector<stage_kind> made() {
     all.push_back({"zip", 1, false, false,
                    [](any_chain c, int, surroundings const& s) {
                        return any_chain(any(zip(named("main", std::get<items>(std::move(c))), named("other", s.other())) | map([](auto const& v) { return small(100LL * std::get<0>(v) + std::get<1>(v)); })));
+                   },
+                   {.drops = true, .cuts = true, .here = true, .joins = true, .in_step = true, .tilts = true}});
+    all.push_back({"zip of batches", 3, true, true,
+                   [](any_chain c, int a, surroundings const& s) {
+                       return any_chain(any(zip(named("main", std::get<batches>(std::move(c))), named("other", any(s.other() | penstock::batch(a)))) | map([](auto both) { return side_by_side(std::move(both)); })));
                    },
                    {.drops = true, .cuts = true, .here = true, .joins = true, .in_step = true, .tilts = true}});
     all.push_back({"join_by_key", 20, false, false,

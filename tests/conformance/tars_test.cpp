@@ -82,7 +82,7 @@ class losses {
 public:
     void add(ps::stage_error const& e) {
         auto const* const many = dynamic_cast<ps::lost_samples const*>(&e);
-        auto const n = many ? many->lost : 1;
+        auto const n = e.lost;
         std::lock_guard const lock(guard_);
         ++errors_;
         count_ += n;

@@ -1,11 +1,14 @@
 #include <penstock/stages/on_error.hpp>
 
+#include <penstock/sources/planned_reader.hpp>
 #include <penstock/sources/range.hpp>
+#include <penstock/sources/shard_list.hpp>
 #include <penstock/stages/batch.hpp>
 #include <penstock/stages/collect.hpp>
 #include <penstock/stages/map.hpp>
 #include <penstock/stages/shuffle.hpp>
 #include <support/battery.hpp>
+#include <support/fake_shards.hpp>
 
 #include <memory>
 #include <new>
@@ -302,6 +305,27 @@ TEST_CASE("on_error: stats tell how many and which", "[unit][on_error]") {
     CHECK(s.errors == 4);
     CHECK(s.note.find("k1") == s.note.npos);
     for (auto const* key : {"k2", "k4", "k6"}) CHECK(s.note.find(key) != s.note.npos);
+}
+
+TEST_CASE("on_error: a failure counts for as many samples as are lost with it", "[unit][on_error]") {
+    test::fake_shards format;
+    format.disk->shards["a"] = {.samples = 10, .damaged_at = 7};
+    format.disk->shards["b"] = {.samples = 10};
+    auto samples = ps::shard_list({"a", "b"}, {.counts = {{10, 10}}}) | ps::plan_stage("read_fake", [&](ps::shard_plan plan) { return ps::planned_reader<test::fake_shards>(std::move(plan), format); });
+    int batches = 0;
+    auto p = std::move(samples) | ps::on_error() | ps::batch(4, {.remainder = ps::remainder::pad}) | ps::map([&batches](auto b) {
+                 if (++batches % 4 == 1) throw std::runtime_error("too large");
+                 return b;
+             }) | ps::on_error(ps::skips{.user = true});
+    while (p.next()) {}
+    CHECK(batches == 5);  // of 4, 3 + 1, 4, 4 and 1 samples
+    std::vector<std::uint64_t> left_out;
+    for (auto const& s : p.stats())
+        if (s.name == "on_error") {
+            CHECK(s.errors == (left_out.empty() ? 1u : 2u));
+            left_out.push_back(s.left_out);
+        }
+    CHECK(left_out == std::vector<std::uint64_t>{3, 5});  // 4 and 1: what fills a batch up is no sample
 }
 
 TEST_CASE("on_error: a wrong limit is named", "[unit][on_error]") {

@@ -5,6 +5,8 @@
 #include <penstock/core/errors.hpp>      // defines: stage_error, place, fault
 #include <penstock/core/keyed.hpp>       // defines: is_keyed, keyed
 
+#include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <utility>
@@ -13,9 +15,17 @@ namespace penstock {
 
 namespace detail {
 
-/// Throws what is being handled as a stage_error about the sample, the failure itself nested in it.
+/// How many samples are lost with an item.
 template <class Item>
-[[noreturn, gnu::cold, gnu::noinline]] void rethrow_for(char const* stage, Item& item) {
+std::uint64_t samples_of([[maybe_unused]] Item const& item) {
+    if constexpr (!is_batch<Item>) return 1;
+    else if (item.ids.size() != item.size()) return item.size();
+    else return static_cast<std::uint64_t>(std::ranges::count_if(item.ids, [](std::uint64_t id) { return id != padding; }));
+}
+
+/// Throws what is being handled as a stage_error about the sample, or about `lost` of a batch, the failure itself nested in it.
+template <class Item>
+[[noreturn, gnu::cold, gnu::noinline]] void rethrow_for(char const* stage, Item& item, std::uint64_t lost = 1) {
     if constexpr (is_batch<Item>)
         if (item.cover.empty()) throw;  // of items that come from no shard
     auto kind = fault::user;
@@ -42,6 +52,7 @@ template <class Item>
     } catch (...) {
     }
     auto error = stage_error(stage, kind, std::move(where), cause, hint);
+    error.lost = lost;
     error.positions = std::move(item.cover);
     std::throw_with_nested(std::move(error));
 }
@@ -53,11 +64,14 @@ template <class Item>
 template <class Item, class F>
 decltype(auto) blame([[maybe_unused]] char const* stage, [[maybe_unused]] Item& item, F&& f) {
     if constexpr (!is_keyed<Item> && !is_batch<Item>) return f();
-    else try {
+    else {
+        auto const lost = detail::samples_of(item);  // f may take the batch
+        try {
             return f();
         } catch (...) {
-            detail::rethrow_for(stage, item);
+            detail::rethrow_for(stage, item, lost);
         }
+    }
 }
 
 /// f(the value of the item), which may move from it, on behalf of `stage`. Who the item is and the positions it stands for stay in `item`, ready for

@@ -43,8 +43,9 @@ concept shard_format = std::move_constructible<F> && requires(F& f, typename F::
 /// Samples that were planned for this rank and cannot be delivered. The failure itself is nested.
 struct lost_samples : stage_error {
     lost_samples(std::string_view stage_name, fault kind_of, place at, std::string_view because, std::string_view way_out, std::uint64_t how_many)
-        : stage_error(stage_name, kind_of, std::move(at), because, way_out), lost(how_many) {}
-    std::uint64_t lost;
+        : stage_error(stage_name, kind_of, std::move(at), because, way_out) {
+        lost = how_many;
+    }
 };
 
 namespace detail {

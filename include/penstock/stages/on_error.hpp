@@ -102,7 +102,9 @@ public:
         auto& s = r.emplace_back();
         s.name = name;
         s.items = items_;
-        s.errors = s.left_out = errors_;
+        s.errors = errors_;
+        s.left_out = left_out_;
+        s.left_out_parts = parts_;
         s.note = told();
     }
 
@@ -135,6 +137,8 @@ private:
         ++skipped_;
         ++row_;
         ++errors_;
+        left_out_ += e.lost;
+        parts_ += e.lost == 0;
         this->waiting.add(e.positions);
         remember(e.what());
         if constexpr (!decides) f_(e);
@@ -142,6 +146,7 @@ private:
     [[noreturn]] void give_up(stage_error const& e, std::string const& limit) {
         remember(e.what());
         stage_error last(name, e.kind, e.where, message(limit, ", and one more fails. The last ones:", told()), "mend or leave out the shards named above; raise the limit if so many are to be expected");
+        last.lost = e.lost;
         last.positions = e.positions;
         std::throw_with_nested(std::move(last));
     }
@@ -159,7 +164,7 @@ private:
     bool user_;
     F f_;
     std::uint64_t skipped_ = 0, row_ = 0;  // of this epoch; since the last good item
-    std::uint64_t items_ = 0, errors_ = 0;  // since it was built
+    std::uint64_t items_ = 0, errors_ = 0, left_out_ = 0, parts_ = 0;  // since it was built: items, failures, samples and rests of shards that they cost
     std::vector<std::string> causes_;
 };
 

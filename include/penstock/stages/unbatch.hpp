@@ -36,6 +36,7 @@ struct keyed_items {
         if (b.ids.size() != n || (!b.weights.empty() && b.weights.size() != n)) {
             auto error = stage_error("unbatch", fault::content, {}, message("a batch of ", n, " items has ", b.ids.size(), " ids and ", b.weights.size(), " weights"),
                                      "let the function that makes batches keep ids and weights, or take the items alone: flat_map([](auto b) { return std::move(b.items); })");
+            error.lost = n;
             error.positions = std::move(b.cover);
             throw error;
         }

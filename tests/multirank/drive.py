@@ -346,5 +346,33 @@ def case_missing_rank():
     finish(p)
 
 
+def connects_to(port, seconds=30):
+    """Whether a process of this machine has, within that time, a connection to the port."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+            with open(table) as f:
+                if any(row.split()[2].endswith(f":{port:04X}") and row.split()[3] == "01" for row in f.readlines()[1:]):
+                    return True
+        time.sleep(0.05)
+    return False
+
+
+def case_missing_rank0():
+    """Nobody serves the store, or who served it dies while the others join."""
+    at = lambda rank, port: dict(RANK=str(rank), WORLD_SIZE="3", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    p = process(["--init-timeout=2", "finish"], at(1, "28733"))
+    expect(p.wait(30) not in (0, None), "rank 1 must give up")
+    expect(re.search(r"no store answers at 127\.0\.0\.1:28733 within 2 s", p.text()), "that nobody serves the store is not said")
+    server, one = process(["finish"], at(0, "28735")), process(["finish"], at(1, "28735"))
+    expect(connects_to(28735), "rank 1 did not reach the store in 30 s")
+    time.sleep(1)  # both wait for rank 2
+    expect(server.p.poll() is None and one.p.poll() is None, "both ranks must wait")
+    server.p.kill()
+    expect(one.wait(30) == 3, "rank 1 must end because of another rank")
+    expect(re.search(r"the store at 127\.0\.0\.1:28735 was lost while the ranks joined: rank 0, which served it, has ended", one.text()), "who was lost is not said")
+    finish(p, server, one)
+
+
 if __name__ == "__main__":
     globals()["case_" + sys.argv[2]]()

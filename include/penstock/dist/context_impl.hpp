@@ -216,9 +216,15 @@ inline context init(int& argc, char**& argv, options o) {
     std::set_terminate(&context::on_terminate);
     if (!s->alone()) {
         auto const all = open_store(s->where, o.init_timeout);
-        context::same_job(*s, all);
-        s->store = c10::make_intrusive<c10d::PrefixStore>(s->where.run_id, all);
-        context::join(*s);
+        try {
+            context::same_job(*s, all);
+            s->store = c10::make_intrusive<c10d::PrefixStore>(s->where.run_id, all);
+            context::join(*s);
+        } catch (c10::DistError const& e) {
+            auto const server = s->where.agent_store ? std::string("the launcher that served it is gone") : std::string("rank 0, which served it, has ended");
+            throw peer_error({s->where.agent_store ? -1 : 0, message("dist::init: the store at ", s->where.host, ':', s->where.port, " was lost while the ranks joined: ", server,
+                                                                     " (", detail::plain_what(e), ")\n  HINT: look at its output")});
+        }
         context::start_watch(*s);
         if (s->where.rank == 0 && !o.quiet)
             std::fprintf(stderr, "penstock: %d ranks (%s%s%s), store at %s:%d, %d thread%s per rank%s\n", s->where.world, s->where.source.c_str(),

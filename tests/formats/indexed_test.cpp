@@ -205,7 +205,7 @@ TEST_CASE("indexed: the same global batches in every world that divides them", "
     }
 }
 
-TEST_CASE("indexed: source contract", "[unit][indexed]") {
+TEST_CASE("indexed: source contract", "[unit][indexed][no_tsan]") {
     static std::map<int, std::unique_ptr<shards>> disks;  // shards of n samples: half, none, the rest
     auto const disk = [](int n) -> shards& {
         auto& d = disks[n];
@@ -631,7 +631,7 @@ TEST_CASE("indexed: a missing shard, no samples, wrong options stop the build", 
     CHECK(has(error_of<ps::config_error>([&] { (void)(ps::shard_list({disk.dir().path("t.tar")}) | ps::indexed(quiet())); }), "; or take it off the list"));
 }
 
-TEST_CASE("indexed: at most open_shards are open, and one that is opened again does not read its whole block again", "[unit][indexed]") {
+TEST_CASE("indexed: at most open_shards are open, and one that is opened again does not read its whole block again", "[unit][indexed][no_tsan]") {
     auto const disk = shards(std::vector<std::uint64_t>(6, 2000));
     (void)ps::build_index(ps::shard_names::list(disk.names()));
     std::map<std::string, std::weak_ptr<test::faulty_source>> last;

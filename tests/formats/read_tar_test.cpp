@@ -182,7 +182,7 @@ TEST_CASE("read_tar: a part that is held out and the rest are every sample once,
     }
 }
 
-TEST_CASE("read_tar: source contract", "[unit][read_tar]") {
+TEST_CASE("read_tar: source contract", "[unit][read_tar][no_tsan]") {
     static std::map<int, std::unique_ptr<shards>> disks;  // shards of n samples: half, none, the rest
     auto const disk = [](int n) -> shards& {
         auto& d = disks[n];

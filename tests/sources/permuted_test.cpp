@@ -61,10 +61,10 @@ TEST_CASE("permuted: the example", "[unit][permuted]") {
 TEST_CASE("permuted: a bijection for every length", "[unit][permuted]") {
     for (std::uint64_t n = 1; n <= 2000; ++n)
         if (!is_permutation_of(ps::permutation(n, n * 7, n), n)) FAIL("n = " << n);
-    for (unsigned k = 11; k <= 20; ++k)
+    for (unsigned k = 11; k <= 18; ++k)
         for (std::uint64_t n = (std::uint64_t{1} << k) - 1; n <= (std::uint64_t{1} << k) + 2; ++n)
             if (!is_permutation_of(ps::permutation(n, k, 1), n)) FAIL("n = " << n);
-    CHECK(is_permutation_of(ps::permutation((1u << 24) + 1, 3, 0), (1u << 24) + 1));
+    CHECK(is_permutation_of(ps::permutation((1u << 21) + 1, 3, 0), (1u << 21) + 1));
     for (std::uint64_t n = 1; n <= 8; ++n)
         for (std::uint64_t key = 0; key != 500; ++key) CHECK(is_permutation_of(ps::permutation(n, key, 2), n));
 }

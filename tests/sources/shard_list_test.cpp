@@ -101,12 +101,12 @@ TEST_CASE("shard_list: globs, directories and files of names, joined by ::", "[u
     }
 }
 
-TEST_CASE("shard_list: a million names", "[unit][sources]") {
-    auto const plan = ps::shard_list("s3://bucket/{train,more}/part-{000..499}/{0000..0999}.tar");
-    REQUIRE(plan.shards() == 1'000'000);
-    CHECK(plan.names()[0] == "s3://bucket/train/part-000/0000.tar");
-    CHECK(plan.names()[501'007] == "s3://bucket/more/part-001/0007.tar");
-    CHECK(plan.names()[999'999] == "s3://bucket/more/part-499/0999.tar");
+TEST_CASE("shard_list: a hundred thousand names", "[unit][sources]") {
+    auto const plan = ps::shard_list("s3://bucket/{train,more}/part-{00..49}/{0000..0999}.tar");
+    REQUIRE(plan.shards() == 100'000);
+    CHECK(plan.names()[0] == "s3://bucket/train/part-00/0000.tar");
+    CHECK(plan.names()[51'007] == "s3://bucket/more/part-01/0007.tar");
+    CHECK(plan.names()[99'999] == "s3://bucket/more/part-49/0999.tar");
 }
 
 TEST_CASE("shard_list: a list is taken as it is", "[unit][sources]") {

@@ -148,7 +148,7 @@ std::vector<std::vector<events>> whole_epochs(config const& c) {
         check_places(c, one, c.first_epoch + e, 1, "whole epochs");
         check_ids(c, one, c.first_epoch + e, 1, "whole epochs");
     }
-    if (c.goes_on()) check_places(c, sum, c.first_epoch, c.epochs, "epochs that go on");
+    if (c.goes_on() && !c.skips_passes()) check_places(c, sum, c.first_epoch, c.epochs, "epochs that go on");
     return all;
 }
 
@@ -184,9 +184,11 @@ void resumed(config const& c, std::vector<std::vector<events>> const& wanted) {
             std::size_t k = 0;
             std::string path;
             events got;
+            auto const over = [&] { return !got.empty() && got.back().end; };  // in another order, what is dropped may be another number of items
             for (auto loads = 1 + below(random, 3); loads != 0; --loads) {
                 auto const step = below(random, all.size() - k + 1);
-                for (auto& one : test::pull(p, step)) got.push_back(std::move(one));
+                if (!over())
+                    for (auto& one : test::pull(p, step)) got.push_back(std::move(one));
                 k += step;
                 path += ps::message(path.empty() ? "" : ", ", k);
                 auto const saved = test::save(p).text();
@@ -195,7 +197,7 @@ void resumed(config const& c, std::vector<std::vector<events>> const& wanted) {
                 p = std::move(q);
             }
             auto const when = ps::message("loaded on rank ", r, " in epoch ", e, " at ", path);
-            if (k != all.size())
+            if (!over())
                 for (auto& one : test::pull(p, ~std::size_t{0})) got.push_back(std::move(one));
             same(c, got, all, when);
             if (e + 1 == c.epochs) continue;

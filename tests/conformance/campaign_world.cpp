@@ -129,7 +129,8 @@ void end(P& p, std::vector<event>& all) {
 constexpr std::size_t far_too_many = 20'000;
 /// A rank whose share of every source is empty fails for ever, as it says.
 void refuse_endless(std::vector<event> const& all) {
-    if (all.size() > 200 && std::all_of(all.end() - 200, all.end(), [](event const& e) { return e.text.starts_with("error"); })) throw config_error("it fails for ever: " + all.back().text);
+    constexpr std::size_t many = 10'000;  // a rank may have the items that fail alone, every one of them several times
+    if (all.size() > many && std::all_of(all.end() - many, all.end(), [](event const& e) { return e.text.starts_with("error"); })) throw config_error("it fails for ever: " + all.back().text);
 }
 
 template <class Out>
@@ -289,6 +290,16 @@ bool config::level() const {
         level = does.levels || (level && !does.tilts && !does.drops);
     }
     return level;
+}
+bool config::skips_passes() const {
+    bool on = false, cycled = false;
+    for (auto const& s : steps) {
+        auto const& kind = stage_kinds()[s.kind];
+        if (on && cycled && kind.does.cuts) return true;
+        on = on || kind.does.goes_on;
+        cycled = cycled || (on && kind.times == 0 && s.argument > 1);
+    }
+    return false;
 }
 bool config::threads() const {
     return std::ranges::any_of(steps, [](step const& s) { return stage_kinds()[s.kind].name.starts_with("p"); });

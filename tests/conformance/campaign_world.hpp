@@ -61,6 +61,8 @@ struct config {
 
     bool any(bool traits::*what) const;
     bool goes_on() const { return any(&traits::goes_on); }
+    /// Whether an epoch may end before the last pass of a cycle over sources that go on: they begin anew then, as after any reset that skips an epoch.
+    bool skips_passes() const;
     /// Whether an epoch holds every position of its sources.
     bool whole() const { return !any(&traits::cuts) && !goes_on(); }
     /// Whether every rank yields as many items as world_max says, where it says it.

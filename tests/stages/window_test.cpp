@@ -3,6 +3,7 @@
 #include <penstock/sources/from_vector.hpp>
 #include <penstock/sources/range.hpp>
 #include <penstock/stages/collect.hpp>
+#include <penstock/stages/batch_by_cost.hpp>
 #include <penstock/stages/filter.hpp>
 #include <support/battery.hpp>
 
@@ -74,6 +75,25 @@ TEST_CASE("window: every position is given away once, with the last window it is
             CHECK(given == std::vector<int>(20, 1));
             CHECK(p.trailing().empty());
         }
+}
+
+TEST_CASE("window: who asks for what is behind the end before it came gets nothing and loses nothing, also behind a stage that holds items", "[unit][window]") {
+    auto const make = [] { return test::keyed_source(20) | ps::filter([](int i) { return i % 4 != 1; }) | ps::window(3) | ps::batch_by_cost(2, [](auto const&) { return 1; }); };
+    for (int cut = 0; cut != 8; ++cut) {
+        auto p = make();
+        std::vector<int> given(20, 0);
+        auto note = [&](ps::cover const& c) { c.each([&](ps::interval i) { while (i.begin != i.end) ++given.at(i.begin++); }); };
+        auto got = std::optional(ps::batch_of<std::vector<int>>{});
+        for (int k = 0; k != cut && got; ++k)
+            if (got = p.next(); got) note(got->cover);
+        if (got) CHECK(p.trailing().empty());
+        else note(p.trailing());
+        auto q = make();
+        q.load(ps::state::parse(p.save().text()));
+        while (auto b = q.next()) note(b->cover);
+        note(q.trailing());
+        CHECK(given == std::vector<int>(20, 1));
+    }
 }
 
 TEST_CASE("window: hint and world_max are exact", "[unit][window]") {

@@ -146,11 +146,13 @@ public:
     bool ended() const { return ended_; }
     /// What load() read of the end.
     end_of_input end() const { return end_; }
-    /// The positions behind the last item of the stage before, for trailing() of a stage that one thread uses: what was handed out is not told again after a load.
+    /// The positions behind the last item of the stage before, for trailing() of a stage that one thread uses: what was handed out is not told again after a
+    /// load. None where the end was not met: who cuts the epoch off there takes no account of them, and items that are pulled again would give them again.
     cover trailing(S& up)
         requires one_thread
     {
-        told_ = told_ || ended_;
+        if (!ended_) return {};
+        told_ = true;
         return penstock::trailing(up);
     }
 

@@ -63,10 +63,12 @@ public:
         return items ? std::optional(per_epoch(*items + held_.size() - (std::min)(*items, gap_))) : items;
     }
     std::uint64_t per_epoch(std::uint64_t items) const { return items < n_ ? 0 : (items - n_) / step_ + 1; }
-    /// Also what is in no further window.
+    /// Also what is in no further window, once the end was met.
     cover trailing() {
-        for (auto& h : held_) this->waiting.add(h.item);
-        held_.clear();
+        if (this->replay_.ended()) {
+            for (auto& h : held_) this->waiting.add(h.item);
+            held_.clear();
+        }
         return window_stage::holding::trailing();
     }
 

@@ -100,13 +100,11 @@ TEST_CASE("parallel_map: stage contract", "[unit][parallel_map]") {
 
 TEST_CASE("parallel_map: the example", "[unit][parallel_map]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin parallel_map
     range(4) | parallel_map([](auto i) { return i * i; }, {.threads = 2})    // 0 1 4 9
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 4, 9});
 }
 

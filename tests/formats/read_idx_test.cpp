@@ -92,13 +92,11 @@ TEST_CASE("read_idx: the example", "[unit][formats]") {
     dir.write("labels-idx1-ubyte", labels(5));
     auto const before = std::filesystem::current_path();
     std::filesystem::current_path(dir.path());
-    // clang-format off
     auto const n =
     // example-begin read_idx
     read_idx("images-idx3-ubyte", "labels-idx1-ubyte") | count()    // 5, as many as both files hold
     // example-end
     ;
-    // clang-format on
     CHECK(n == 5);
     std::filesystem::current_path(before);
 }

@@ -76,13 +76,11 @@ TEST_CASE("write_tar: the example", "[unit][formats]") {
     auto const before = fs::current_path();
     fs::current_path(dir.path());
     auto const files = numbered;
-    // clang-format off
     auto const made =
     // example-begin write_tar
     range(25) | map(files) | write_tar("data/train-{}.tar", {.samples = 10})    // shards of 10, 10 and 5 samples
     // example-end
     ;
-    // clang-format on
     CHECK(sizes_of(made) == list{10, 10, 5});
     fs::current_path(before);
 }

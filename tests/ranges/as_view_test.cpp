@@ -32,13 +32,11 @@ static_assert(std::semiregular<view>);
 
 TEST_CASE("as_view: the example", "[unit][as_view]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin as_view
     range(4) | as_view() | ranges::views::chunk(2) | ranges::to<std::vector<std::vector<std::int64_t>>>()    // {{0, 1}, {2, 3}}
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector<std::vector<std::int64_t>>{{0, 1}, {2, 3}});
 }
 

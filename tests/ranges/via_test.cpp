@@ -119,13 +119,11 @@ TEST_CASE("via: stage contract, a filter of the standard library that is not dec
 
 TEST_CASE("via: the example", "[unit][via]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin via
     range(6) | via([](auto& in) { return in | ranges::views::filter([](auto i) { return i % 2 == 0; }); }, per_item)    // 0 2 4
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 2, 4});
 }
 

@@ -43,13 +43,11 @@ TEST_CASE("from_range: source contract, forward", "[unit][from_range]") {
 
 TEST_CASE("from_range: the example", "[unit][from_range]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin from_range
     from_range(std::list{10, 20, 30}) | collect()    // 10 20 30
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector{10, 20, 30});
 }
 

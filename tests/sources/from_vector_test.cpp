@@ -20,13 +20,11 @@ TEST_CASE("from_vector: source contract", "[unit][from_vector]") {
 
 TEST_CASE("from_vector: the example", "[unit][from_vector]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin from_vector
     from_vector({10, 20, 30}) | collect()    // 10 20 30
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector{10, 20, 30});
 }
 

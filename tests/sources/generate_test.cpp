@@ -31,13 +31,11 @@ TEST_CASE("generate: source contract", "[unit][generate]") {
 
 TEST_CASE("generate: the example", "[unit][generate]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin generate
     generate([](std::uint64_t i) { return i * i; }) | take(4)    // 0 1 4 9
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::uint64_t>{0, 1, 4, 9});
 }
 

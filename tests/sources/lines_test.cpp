@@ -61,13 +61,11 @@ TEST_CASE("lines: the example", "[unit][lines]") {
     dir.write("names.txt", "Ada\nGrace\n");
     auto const before = fs::current_path();
     fs::current_path(dir.path());
-    // clang-format off
     auto got =
     // example-begin lines
     lines("names.txt") | collect()    // Ada Grace
     // example-end
     ;
-    // clang-format on
     fs::current_path(before);
     CHECK(got == texts{"Ada", "Grace"});
 }

@@ -48,13 +48,11 @@ TEST_CASE("permuted: source contract", "[unit][permuted]") {
 
 TEST_CASE("permuted: the example", "[unit][permuted]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin permuted
     permuted(6) | collect()    // 2 3 0 1 4 5
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{2, 3, 0, 1, 4, 5});
 }
 

@@ -43,13 +43,11 @@ TEST_CASE("range: for_each_n hands on what next() would, and an item that f thro
 
 TEST_CASE("range: the example", "[unit][range]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin range
     range(3) | collect()    // 0 1 2
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 2});
 }
 

@@ -44,13 +44,11 @@ TEST_CASE("alternate: stage contract", "[unit][alternate]") {
 
 TEST_CASE("alternate: the example", "[unit][alternate]") {
     using namespace ps;
-    // clang-format off
     auto p =
     // example-begin alternate
     alternate(2, range(5), from_vector<std::int64_t>({10, 11, 12}))    // 0 1 10 11 2 3 12 4
     // example-end
     ;
-    // clang-format on
     auto const got = std::move(p) | collect();
     CHECK(got == std::vector<std::int64_t>{0, 1, 10, 11, 2, 3, 12, 4});
 }

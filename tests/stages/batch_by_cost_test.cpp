@@ -59,13 +59,11 @@ TEST_CASE("batch_by_cost: stage contract, a cost that captures a unique_ptr, ite
 
 TEST_CASE("batch_by_cost: the example", "[unit][batch_by_cost]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin batch_by_cost
     from_vector({2, 2, 1, 4, 3}) | batch_by_cost(5, [](int i) { return i; })    // [2 2 1] [4] [3]
     // example-end
     ;
-    // clang-format on
     CHECK(lists(std::move(got)) == std::vector<std::vector<int>>{{2, 2, 1}, {4}, {3}});
 }
 

@@ -62,13 +62,11 @@ TEST_CASE("batch: stage contract behind a shuffle, and behind another batch", "[
 
 TEST_CASE("batch: the example", "[unit][batch]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin batch
     range(5) | batch(2)    // [0 1] [2 3] [4]
     // example-end
     | collect();
-    // clang-format on
     REQUIRE(got.size() == 3);
     CHECK(got[0].items == std::vector<std::int64_t>{0, 1});
     CHECK(got[1].items == std::vector<std::int64_t>{2, 3});

@@ -88,13 +88,11 @@ TEST_CASE("bucket_by_length: stage contract, budget, a length that captures a un
 
 TEST_CASE("bucket_by_length: the example", "[unit][bucket_by_length]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin bucket_by_length
     from_vector({1, 9, 2, 8, 3}) | bucket_by_length([](int i) { return i; }, {.boundaries = {5}, .sizes = {2, 2}})    // [1 2] [9 8] [3]
     // example-end
     ;
-    // clang-format on
     CHECK(lists(std::move(got)) == lists_type{{1, 2}, {9, 8}, {3}});
 }
 

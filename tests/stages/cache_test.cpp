@@ -68,13 +68,11 @@ TEST_CASE("cache: the example", "[unit][cache]") {
     using namespace ps;
     int calls = 0;
     auto const slow_square = [&](std::int64_t i) { return ++calls, i * i; };
-    // clang-format off
     auto got =
     // example-begin cache
     range(3) | map(slow_square) | cache({.items = 100})    // 0 1 4, from the second epoch on without a call
     // example-end
     ;
-    // clang-format on
     for (std::uint64_t epoch = 0; epoch != 3; ++epoch) {
         got.reset(1, epoch);
         CHECK(items(got) == std::vector<std::int64_t>{0, 1, 4});

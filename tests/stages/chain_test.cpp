@@ -51,13 +51,11 @@ TEST_CASE("chain: stage contract as a stage, at both ends", "[unit][chain]") {
 
 TEST_CASE("chain: the example", "[unit][chain]") {
     using namespace ps;
-    // clang-format off
     auto p =
     // example-begin chain
     chain(range(2), from_vector<std::int64_t>({7, 8}))    // 0 1 7 8
     // example-end
     ;
-    // clang-format on
     auto const got = std::move(p) | collect();
     CHECK(got == std::vector<std::int64_t>{0, 1, 7, 8});
 }

@@ -11,13 +11,11 @@ namespace test = penstock::test;
 
 TEST_CASE("collect: the example", "[unit][collect]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin collect
     range(3) | collect()    // 0 1 2
     // example-end
     ;
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 2});
 }
 

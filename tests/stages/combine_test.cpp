@@ -78,13 +78,11 @@ TEST_CASE("combine: stage contract of sequential", "[unit][combine]") {
 
 TEST_CASE("combine: the example", "[unit][combine]") {
     using namespace ps;
-    // clang-format off
     auto p =
     // example-begin combine
     combine(combine_mode::max_size_cycle, range(3), from_vector<char>({'a', 'b'}))    // (0, a) (1, b) (2, a)
     // example-end
     ;
-    // clang-format on
     using step = std::tuple<std::optional<std::int64_t>, std::optional<char>>;
     auto const got = std::move(p) | collect();
     CHECK(got == std::vector<step>{{0, 'a'}, {1, 'b'}, {2, 'a'}});

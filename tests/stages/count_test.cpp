@@ -12,13 +12,11 @@ namespace test = penstock::test;
 
 TEST_CASE("count: the example", "[unit][count]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin count
     range(6) | filter([](auto i) { return i % 2 == 0; }) | count()    // 3
     // example-end
     ;
-    // clang-format on
     CHECK(got == 3u);
 }
 

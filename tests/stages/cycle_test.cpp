@@ -71,13 +71,11 @@ TEST_CASE("cycle: stage contract of an endless one, cut off", "[unit][cycle]") {
 
 TEST_CASE("cycle: the example", "[unit][cycle]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin cycle
     range(2) | cycle(3)    // 0 1 0 1 0 1
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 0, 1, 0, 1});
 }
 

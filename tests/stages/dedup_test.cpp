@@ -53,13 +53,11 @@ TEST_CASE("dedup: stage contract, by captures a unique_ptr and returns text", "[
 
 TEST_CASE("dedup: the example", "[unit][dedup]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin dedup
     from_vector({1, 2, 2, 3, 1}) | dedup(2, [](int i) { return i; })    // 1 2 3 1
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{1, 2, 3, 1});
 }
 

@@ -37,13 +37,11 @@ TEST_CASE("enumerate: stage contract", "[unit][enumerate]") {
 
 TEST_CASE("enumerate: the example", "[unit][enumerate]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin enumerate
     from_vector({'a', 'b'}) | enumerate()    // {0, 'a'} {1, 'b'}
     // example-end
     | collect();
-    // clang-format on
     CHECK((got == std::vector<numbered<char>>{{0, 'a'}, {1, 'b'}}));
 }
 

@@ -53,13 +53,11 @@ TEST_CASE("filter_map: stage contract, f captures a unique_ptr and hands the ite
 
 TEST_CASE("filter_map: the example", "[unit][filter_map]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin filter_map
     range(5) | filter_map([](auto i) { return i % 2 ? std::optional(10 * i) : std::nullopt; })    // 10 30
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{10, 30});
 }
 

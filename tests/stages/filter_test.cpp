@@ -32,13 +32,11 @@ TEST_CASE("filter: stage contract where nothing passes", "[unit][filter]") {
 
 TEST_CASE("filter: the example", "[unit][filter]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin filter
     range(6) | filter([](auto i) { return i % 2 == 0; })    // 0 2 4
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 2, 4});
 }
 

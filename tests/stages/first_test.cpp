@@ -11,13 +11,11 @@ namespace test = penstock::test;
 
 TEST_CASE("first: the example", "[unit][first]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin first
     range(6) | filter([](auto i) { return i > 2; }) | first()    // 3
     // example-end
     ;
-    // clang-format on
     CHECK(got == 3);
 }
 

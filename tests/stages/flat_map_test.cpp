@@ -96,13 +96,11 @@ TEST_CASE("flat_map: stage contract, f captures a unique_ptr, the elements only 
 
 TEST_CASE("flat_map: the example", "[unit][flat_map]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin flat_map
     range(4) | flat_map([](auto n) { return std::string(static_cast<std::size_t>(n), 'a'); })    // a aa aaa, letter by letter
     // example-end
     | collect();
-    // clang-format on
     CHECK(std::string(got.begin(), got.end()) == "aaaaaa");
 }
 

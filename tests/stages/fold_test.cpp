@@ -14,13 +14,11 @@ namespace test = penstock::test;
 
 TEST_CASE("fold: the example", "[unit][fold]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin fold
     range(5) | fold(0, [](auto sum, auto i) { return sum + i; })    // 10
     // example-end
     ;
-    // clang-format on
     CHECK(got == 10);
 }
 

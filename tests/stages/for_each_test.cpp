@@ -15,11 +15,9 @@ TEST_CASE("for_each: the example", "[unit][for_each]") {
     using namespace ps;
     std::ostringstream printed;
     auto* const before = std::cout.rdbuf(printed.rdbuf());
-    // clang-format off
     // example-begin for_each
     range(3) | for_each([](auto i) { std::cout << i; });    // prints 012
     // example-end
-    // clang-format on
     std::cout.rdbuf(before);
     CHECK(printed.str() == "012");
 }

@@ -25,13 +25,11 @@ TEST_CASE("inspect: the example", "[unit][inspect]") {
     using namespace ps;
     std::ostringstream printed;
     auto* const before = std::cout.rdbuf(printed.rdbuf());
-    // clang-format off
     auto got =
     // example-begin inspect
     range(3) | inspect([](auto i) { std::cout << i; }) | count()    // 3, after printing 012
     // example-end
     ;
-    // clang-format on
     std::cout.rdbuf(before);
     CHECK(got == 3);
     CHECK(printed.str() == "012");

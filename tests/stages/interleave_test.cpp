@@ -115,13 +115,11 @@ TEST_CASE("interleave: stage contract of three sources picked at random", "[unit
 
 TEST_CASE("interleave: the example", "[unit][interleave]") {
     using namespace ps;
-    // clang-format off
     auto p =
     // example-begin interleave
     interleave({}, named("a", 2, range(4)), named("b", 1, from_vector<std::int64_t>({10, 11})))    // 0 1 10 2 3 11
     // example-end
     ;
-    // clang-format on
     auto const got = std::move(p) | collect();
     CHECK(got == std::vector<std::int64_t>{0, 1, 10, 2, 3, 11});
 }

@@ -95,13 +95,11 @@ TEST_CASE("join_by_key: the example", "[unit][join_by_key]") {
     using namespace ps;
     auto photos = letters("ab") | map([](char c) { return std::string("photo ") + c; });
     auto captions = letters("ba") | map([](char c) { return std::string("caption ") + c; });
-    // clang-format off
     auto p =
     // example-begin join_by_key
     join_by_key(std::move(photos), std::move(captions))    // b: (photo b, caption b) a: (photo a, caption a)
     // example-end
     ;
-    // clang-format on
     auto const got = std::move(p) | collect();
     REQUIRE(got.size() == 2);
     CHECK(got[0].key == "b");

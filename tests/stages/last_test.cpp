@@ -11,13 +11,11 @@ namespace test = penstock::test;
 
 TEST_CASE("last: the example", "[unit][last]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin last
     range(6) | filter([](auto i) { return i < 3; }) | last()    // 2
     // example-end
     ;
-    // clang-format on
     CHECK(got == 2);
 }
 

@@ -34,13 +34,11 @@ TEST_CASE("map_keyed: stage contract", "[unit][map_keyed]") {
 TEST_CASE("map_keyed: the example", "[unit][map_keyed]") {
     using namespace ps;
     auto photos = from_vector<keyed<int>>({{0, 0, {}, "a", 1, 0}, {1, 0, {}, "b", 1, 0}});
-    // clang-format off
     auto got =
     // example-begin map_keyed
     std::move(photos) | map_keyed([](auto const& s) { return s.key + "!"; })    // a! b!
     // example-end
     | collect();
-    // clang-format on
     REQUIRE(got.size() == 2);
     CHECK(got[0].value == "a!");
     CHECK(got[1].value == "b!");

@@ -41,13 +41,11 @@ TEST_CASE("map: stage contract, f captures a unique_ptr and hands the item on", 
 
 TEST_CASE("map: the example", "[unit][map]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin map
     from_vector({1, 2, 3}) | map([](int i) { return i * i; })    // 1 4 9
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{1, 4, 9});
 }
 

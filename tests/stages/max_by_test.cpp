@@ -14,13 +14,11 @@ namespace test = penstock::test;
 
 TEST_CASE("max_by: the example", "[unit][max_by]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin max_by
     from_vector({3, -1, 1}) | max_by([](int i) { return -i * i; })    // 1
     // example-end
     ;
-    // clang-format on
     CHECK(got == 1);
 }
 

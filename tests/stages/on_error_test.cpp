@@ -106,13 +106,11 @@ TEST_CASE("on_error: the example", "[unit][on_error]") {
         if (i == 2) throw std::runtime_error("two");
         return i;
     };
-    // clang-format off
     auto got =
     // example-begin on_error
     range(4) | map(risky) | on_error(skips{.total = 2, .user = true})    // 0 1 3
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 3});
 }
 

@@ -59,13 +59,11 @@ TEST_CASE("scan: stage contract with a state that saves itself, f captures a uni
 
 TEST_CASE("scan: the example", "[unit][scan]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin scan
     from_vector({1, 2, 3}) | scan(0, [](int& sum, int i) { return sum += i; })    // 1 3 6
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{1, 3, 6});
 }
 

@@ -60,13 +60,11 @@ TEST_CASE("shuffle: two in a row keep the contract", "[unit][shuffle]") {
 
 TEST_CASE("shuffle: the example", "[unit][shuffle]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin shuffle
     range(6) | shuffle(2)    // 3 2 4 0 5 1
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{3, 2, 4, 0, 5, 1});
 }
 

@@ -28,13 +28,11 @@ TEST_CASE("skip: stage contract", "[unit][skip]") {
 
 TEST_CASE("skip: the example", "[unit][skip]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin skip
     from_vector({10, 20, 30}) | skip(1)    // 20 30
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{20, 30});
 }
 

@@ -38,13 +38,11 @@ TEST_CASE("skip_while: stage contract, drop captures a unique_ptr", "[unit][skip
 
 TEST_CASE("skip_while: the example", "[unit][skip_while]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin skip_while
     from_vector({1, 2, 5, 1}) | skip_while([](int i) { return i < 4; })    // 5 1
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{5, 1});
 }
 

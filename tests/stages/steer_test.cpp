@@ -66,13 +66,11 @@ TEST_CASE("steer: stage contract with functions that capture", "[unit][steer]") 
 
 TEST_CASE("steer: the example", "[unit][steer]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin steer
     range(3) | steer(control<int>("scale", 10), [](int scale, auto i) { return scale * i; })    // 0 10 20
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 10, 20});
 }
 

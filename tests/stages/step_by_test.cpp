@@ -29,13 +29,11 @@ TEST_CASE("step_by: stage contract", "[unit][step_by]") {
 
 TEST_CASE("step_by: the example", "[unit][step_by]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin step_by
     range(7) | step_by(3)    // 0 3 6
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 3, 6});
 }
 

@@ -22,13 +22,11 @@ TEST_CASE("take: stage contract", "[unit][take]") {
 
 TEST_CASE("take: the example", "[unit][take]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin take
     from_vector({10, 20, 30}) | take(2)    // 10 20
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{10, 20});
 }
 

@@ -41,13 +41,11 @@ TEST_CASE("take_while: stage contract, go captures a unique_ptr", "[unit][take_w
 
 TEST_CASE("take_while: the example", "[unit][take_while]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin take_while
     from_vector({1, 2, 5, 1}) | take_while([](int i) { return i < 4; })    // 1 2
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector{1, 2});
 }
 

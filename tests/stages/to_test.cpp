@@ -20,13 +20,11 @@ namespace test = penstock::test;
 
 TEST_CASE("to: the example", "[unit][to]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin to
     from_vector({3, 1, 3}) | to<std::set>()    // 1 3
     // example-end
     ;
-    // clang-format on
     static_assert(std::is_same_v<decltype(got), std::set<int>>);
     CHECK(got == std::set{1, 3});
 }

@@ -52,13 +52,11 @@ TEST_CASE("unbatch: stage contract over batches that a function makes, some empt
 
 TEST_CASE("unbatch: the example", "[unit][unbatch]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin unbatch
     range(5) | batch(2) | unbatch()    // 0 1 2 3 4
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 2, 3, 4});
 }
 

@@ -20,13 +20,11 @@ TEST_CASE("watch: stage contract, with the stages after it watched", "[unit][wat
 
 TEST_CASE("watch: the example", "[unit][watch]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin watch
     range(3) | watch("numbers") | map([](auto i) { return i * i; })    // 0 1 4
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::int64_t>{0, 1, 4});
 }
 

@@ -34,13 +34,11 @@ TEST_CASE("window: stage contract", "[unit][window]") {
 
 TEST_CASE("window: the example", "[unit][window]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin window
     range(5) | window(3)    // [0 1 2] [1 2 3] [2 3 4]
     // example-end
     | collect();
-    // clang-format on
     CHECK(got == std::vector<std::vector<std::int64_t>>{{0, 1, 2}, {1, 2, 3}, {2, 3, 4}});
 }
 

@@ -47,13 +47,11 @@ private:
 
 TEST_CASE("write_to: the example", "[unit][write_to]") {
     using namespace ps;
-    // clang-format off
     auto got =
     // example-begin write_to
     range(3) | write_to(text_sink{})    // 0 1 2
     // example-end
     ;
-    // clang-format on
     CHECK(got == "0 1 2");
     CHECK((range(0) | write_to(text_sink{})).empty());
 }

@@ -66,13 +66,11 @@ TEST_CASE("zip: stage contract as a stage, the source last", "[unit][zip]") {
 
 TEST_CASE("zip: the example", "[unit][zip]") {
     using namespace ps;
-    // clang-format off
     auto p =
     // example-begin zip
     zip(range(3), from_vector<char>({'a', 'b'}))    // (0, a) (1, b)
     // example-end
     ;
-    // clang-format on
     auto const got = std::move(p) | collect();
     CHECK(got == std::vector<std::tuple<std::int64_t, char>>{{0, 'a'}, {1, 'b'}});
 }

@@ -176,7 +176,7 @@ TEST_CASE("fit: a signal ends a validation between two batches; the resumed run 
                       auto net = line();
                       auto metric = [&](auto&, auto const& b) {
                           if (++measured[rank] == 3 && signal && ctx.rank() == world - 1) ::raise(SIGTERM);
-                          return std::array{train::metric{"rows", static_cast<double>(b.size()), 1}};
+                          return train::metric{"rows", static_cast<double>(b.size()), 1};
                       };
                       auto r = numbers(ctx, 8, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 2, .checkpoint = (dir / "run").string(), .resume = from, .quiet = true}),
                                                                train::validate(numbers(ctx, 40, 4), metric, {.split = train::data_split::as_it_is}),
@@ -193,6 +193,7 @@ TEST_CASE("fit: a signal ends a validation between two batches; the resumed run 
         measured = {};
         auto const second = run(train::resume::required);
         CHECK((!second.stopped && second.signal == 0 && second.history.size() == 2 && epochs[0] == 2));
+        CHECK((second.history[0].size() == 2 && second.history[0][0] == std::pair<std::string, double>{"rows", 4}));
         CHECK((measured[0] == 22 && (world == 1 || measured[1] == 24)));  // the ranks need not have equally many batches
         CHECK(second.steps == 4);
     }

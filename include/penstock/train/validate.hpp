@@ -25,6 +25,7 @@
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -124,7 +125,8 @@ concept metric_range = std::ranges::input_range<R> && std::convertible_to<std::r
 /// The sums and weights of one rank's batches, which all must give the same metrics.
 class metric_sums {
 public:
-    void add(auto&& metrics) {
+    void add(metric const& one) { add(std::span(&one, 1)); }
+    void add(metric_range auto&& metrics) {
         std::size_t i = 0;
         for (metric const& m : metrics) {
             auto name = with_direction(m);
@@ -171,7 +173,7 @@ private:
 template <class Data, class Model, class Metrics, class Asked>
 std::optional<evaluation> evaluate_until(dist::context& ctx, Data& data, Model& model, Metrics& metrics, precision p, Asked asked) {
     using result = std::invoke_result_t<Metrics&, Model&, typename Data::item_type const&>;
-    static_assert(detail::metric_range<result>, "validate: metrics(model, batch) must return a range of train::metric{name, sum, weight}. HINT: std::array{train::metric{\"accuracy\", hits.sum(), b.weight()}}");
+    static_assert(detail::metric_range<result> || std::convertible_to<result, metric>, "validate: metrics(model, batch) must return train::metric{name, sum, weight}, or a range of them. HINT: train::metric{\"accuracy\", hits.sum(), b.weight()}");
     evaluation_scope scope(ctx, as_module(model));
     detail::metric_sums sums;
     auto const next = [&data] {
@@ -232,7 +234,7 @@ struct validate_options {
     data_split split = data_split::by_rank;  ///< whether data that is not split for the ranks of the run is refused
 };
 
-/// Validates at the end of every epoch. `metrics(model, batch)` returns a range of metric{name, sum, weight, best::highest or best::lowest};
+/// Validates at the end of every epoch. `metrics(model, batch)` returns metric{name, sum, weight, best::highest or best::lowest}, or a range of them;
 /// `data` is this rank's part.
 ///
 /// Order    after the last step of the epoch and its checkpoint, which is written again afterwards

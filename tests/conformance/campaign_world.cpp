@@ -206,14 +206,14 @@ config config::draw(std::uint64_t seed, std::uint64_t number) {
     };
     c.sources.push_back(shards_of());
     bool in_batches = false, counted = true;
-    for (auto k = below(c.large ? 4 : 7); k != 0; --k) {
+    for (auto k = below(c.large ? 4 : 8); k != 0; --k) {
         auto const kind = below(stage_kinds().size());
         auto const& one = stage_kinds()[kind];
         if (one.over_batches != in_batches || (one.does.counted && !counted)) {
             ++k;
             continue;
         }
-        if (one.does.joins && c.sources.size() == 3) continue;
+        if (one.does.joins && c.sources.size() == 5) continue;
         c.steps.push_back({kind, 1 + static_cast<int>(below(static_cast<std::size_t>(one.most)))});
         if (one.does.joins) c.sources.push_back(shards_of());
         in_batches = one.gives_batches;

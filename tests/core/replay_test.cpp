@@ -11,6 +11,7 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <support/catch.hpp>
@@ -108,6 +109,19 @@ std::uint64_t number(P const& saved, std::string const& record, std::string cons
     throw std::runtime_error("no " + record + "." + name);
 }
 
+/// Three items; a stage in it dropped the positions behind them, which it hands out once, when it has met its end.
+struct dropped_last {
+    using item_type = int;
+    std::optional<int> next() {
+        if (at == 3) return rest = true, std::nullopt;
+        return static_cast<int>(at++);
+    }
+    ps::cover trailing() { return std::exchange(rest, false) ? ps::cover::at(3) : ps::cover{}; }
+    void save(ps::state_writer& w) const { w.stage("dropped_last", 1).put("at", at); }
+    void load(ps::state_reader& r) { at = r.stage("dropped_last", 1).get("at"), rest = false; }
+    std::uint64_t at = 0;
+    bool rest = false;
+};
 }  // namespace
 
 TEST_CASE("replay: the tail is the same from every position, for every distance of snapshots, with and without errors", "[unit][replay]") {
@@ -314,5 +328,23 @@ TEST_CASE("replay: one thread pulls while another releases and saves", "[unit][r
         CHECK(q.pulls() == taken);
         auto const next = q.pull(again);
         CHECK(next == (taken == 3000 ? std::nullopt : std::optional(static_cast<int>(taken))));
+    }
+}
+
+TEST_CASE("replay: what was dropped behind the last item is told once, also where a save lies between", "[unit][replay]") {
+    for (bool const told : {false, true}) {
+        dropped_last up;
+        ps::replay<dropped_last> r("test", 2);
+        while (r.pull(up)) {}
+        if (told) CHECK(r.trailing(up) == ps::cover::at(3));
+        ps::state s;
+        ps::state_writer w(s);
+        r.save(w, up, {});
+        dropped_last again;
+        ps::replay<dropped_last> q("test", 2);
+        ps::state_reader in(s);
+        q.load(in, again);
+        q.repeat(again, [](std::uint64_t) { return false; }, [](std::uint64_t, int) {});
+        CHECK(q.trailing(again) == (told ? ps::cover{} : ps::cover::at(3)));
     }
 }

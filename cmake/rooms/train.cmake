@@ -20,6 +20,7 @@ if(nlohmann_json_FOUND)
     train/fit_ledger.hpp
     train/fit_log.hpp
     train/fit_options.hpp
+    train/fit_parts.hpp
     train/fit_position.hpp
     train/fit_run.hpp
     train/folder_lock.hpp

@@ -281,6 +281,40 @@ TEST_CASE("fit: a file of metrics that breaks is told once, and the run goes on"
     CHECK(test::fs::exists(dir / "m.csv.epochs.csv/precious"));
 }
 
+TEST_CASE("fit: a part hears of every row of metrics on rank 0, and what it throws is told once and ends nothing", "[unit][fit_safety]") {
+    struct sink {
+        std::vector<train::metrics_row>* rows;
+        bool broken;
+        void on_metrics(train::metrics_row const& row) {
+            rows->push_back(row);
+            if (broken) throw std::runtime_error("the disk is full of cats");
+        }
+    };
+    for (int world : {1, 2})
+        for (bool broken : {false, true}) {
+            test::scratch dir;
+            std::array<std::vector<train::metrics_row>, 2> rows;
+            train::fit_report report;
+            CHECK(ps::test::on_ranks(world, [&](ps::dist::context& ctx) {
+                      auto net = line();
+                      auto metric = [](auto&, auto const& b) { return train::metric{"rows", static_cast<double>(b.size()), 1}; };
+                      auto r = numbers(ctx, 16, 4) | train::fit(ctx, net, train::sgd(net), loss, options({.epochs = 2, .log_every = 2, .csv = (dir / "m.csv").string(), .quiet = true}),
+                                                                train::validate(numbers(ctx, 8, 4), metric, {.split = train::data_split::as_it_is}), sink{&rows[static_cast<std::size_t>(ctx.rank())], broken});
+                      if (ctx.rank() == 0) report = r;
+                  }) == ps::test::nothing(world));
+            CHECK(rows[1].empty());
+            std::vector<std::array<std::uint64_t, 3>> got;
+            for (auto const& row : rows[0]) got.push_back({row.step, row.epoch, row.part});
+            CHECK((got == std::vector<std::array<std::uint64_t, 3>>{{2, 0, 0}, {4, 0, 0}, {4, 1, 1}, {6, 1, 0}, {8, 1, 0}, {8, 2, 1}}));
+            REQUIRE(rows[0].size() == 6);
+            CHECK(rows[0][0].values[1].first == "loss");
+            CHECK(rows[0][2].values == train::metric_values{{"rows", 4}});
+            CHECK(report.warnings.size() == (broken ? 1 : 0));
+            if (broken) CHECK(has(report.warnings.front(), "on_metrics failed: the disk is full of cats"));
+            CHECK(test::slurp(dir / "m.csv.epochs.csv") == "step,epoch,rows\n4,1,4\n8,2,4\n");
+        }
+}
+
 TEST_CASE("fit: a .csv that names a folder is refused before the first step", "[unit][fit_safety]") {
     test::scratch dir;
     for (auto const* name : {"results", "m.csv.epochs.csv"}) {

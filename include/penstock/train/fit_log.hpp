@@ -18,6 +18,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -40,11 +42,19 @@ struct left_out_counts {
     std::uint64_t samples = 0, parts = 0;  ///< parts: of shards
 };
 
+/// Where rows of metrics go. One that throws is told once, and fed again with the next row: it ends no run.
+using metrics_sink = std::function<void(metrics_row const&)>;
+
 /// Rank 0 prints and writes; the mean loss of an interval is a collective, at steps that follow from the step's number.
 class fit_log {
 public:
     fit_log(dist::context& ctx, fit_options const& o, time_split const& times) : ctx_(ctx), o_(o), times_(times) {
         if (shows()) bar_.emplace();
+    }
+
+    /// Rows of metrics go there as well, from rank 0.
+    void feed(metrics_sink sink) {
+        if (ctx_.rank() == 0) sinks_.push_back({std::move(sink), false});
     }
 
     /// What a reader of the output wants to know first. `parts` is the number of those with on_epoch.
@@ -87,9 +97,8 @@ public:
         at.loss = at::Tensor();
         at.weight = 0;
         if (!std::isfinite(loss_)) refuse("the loss became inf or NaN", at);
-        if (steps_csv_)
-            steps_csv_->row(at.step, {{"epoch", static_cast<double>(at.epoch + 1)}, {"loss", loss_}, {"lr", lr}, {"samples", static_cast<double>(at.samples)},
-                                      {"samples_per_s", pace_.samples_per_s()}, {"data_wait", waiting()}});
+        write({at.step, at.epoch, 0, {{"epoch", static_cast<double>(at.epoch + 1)}, {"loss", loss_}, {"lr", lr}, {"samples", static_cast<double>(at.samples)},
+                                      {"samples_per_s", pace_.samples_per_s()}, {"data_wait", waiting()}}});
     }
 
     /// Ends the run on all ranks when the loss since the last log line is inf or NaN on one, or a weight is. A collective.
@@ -108,7 +117,7 @@ public:
         auto line = message("epoch ", at.epoch, "/", o_.epochs, "  loss ", at.epoch_weight > 0 ? train::number(at.epoch_loss / at.epoch_weight) : "-");
         for (std::size_t i = 0; i != by_part.size(); ++i) {
             see(at, by_part[i], line);
-            write(at, by_part[i].values, i);
+            if (!by_part[i].values.empty()) write({at.step, at.epoch, i + 1, by_part[i].values});
         }
         for (auto const& w : counted(at)) line += "  " + w;
         note(line + message("  ", grouped(at.samples), " samples, ", duration(progress::seconds() - begun_)));
@@ -215,11 +224,18 @@ private:
             m->see(value, at.step);
         }
     }
-    void write(fit_position const& at, metric_values const& values, std::size_t part) {
-        if (epochs_csv_.empty() || values.empty()) return;
-        std::vector<std::pair<std::string_view, double>> row{{"epoch", static_cast<double>(at.epoch)}};
-        for (auto const& [name, value] : values) row.emplace_back(name, value);
-        epochs_csv_[part]->row(at.step, row);
+    void write(metrics_row const& row) {
+        for (auto& [sink, broken] : sinks_) try {
+                sink(row);
+                broken = false;
+            } catch (std::exception const& e) {
+                if (!std::exchange(broken, true)) warn(message("a part's on_metrics failed: ", e.what(), "\n  The run goes on, and it is called again with the next row"));
+            }
+        if (!steps_csv_) return;
+        std::vector<std::pair<std::string_view, double>> cells;
+        if (row.part != 0) cells.emplace_back("epoch", static_cast<double>(row.epoch));
+        for (auto const& [name, value] : row.values) cells.emplace_back(name, value);
+        (row.part == 0 ? *steps_csv_ : *epochs_csv_[row.part - 1]).row(row.step, cells);
     }
     double waiting() const {
         auto const all = progress::seconds() - begun_;
@@ -240,6 +256,11 @@ private:
     std::optional<progress> bar_;
     std::unique_ptr<csv_log> steps_csv_;
     std::vector<std::unique_ptr<csv_log>> epochs_csv_;  // by part
+    struct fed {
+        metrics_sink sink;
+        bool broken;
+    };
+    std::vector<fed> sinks_;
     std::set<csv_log const*> broken_;                   // what could not be written the last time
     std::vector<std::string> warnings_;
     pace pace_;

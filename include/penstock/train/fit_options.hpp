@@ -75,6 +75,14 @@ struct step_info {
 /// Named results of validation, in the order in which they were computed.
 using metric_values = std::vector<std::pair<std::string, double>>;
 
+/// What a part's on_metrics(row) gets, on rank 0: the figures of a log line, or what a part measured after an epoch.
+struct metrics_row {
+    std::uint64_t step = 0;    ///< steps done
+    std::uint64_t epoch = 0;   ///< epochs done
+    std::size_t part = 0;      ///< 0: training; k: the kth part with on_epoch
+    metric_values values{};    ///< of training: epoch (counted from 1), loss, lr, samples, samples_per_s, data_wait
+};
+
 /// What fit() returns, equal on all ranks but for the times.
 struct fit_report {
     std::uint64_t epochs = 0, steps = 0;  ///< those before the resume included, as in all counts of steps

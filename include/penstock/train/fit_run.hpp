@@ -11,6 +11,7 @@
 #include <penstock/train/fit_checkpoints.hpp>  // defines: fit_saver
 #include <penstock/train/fit_log.hpp>          // defines: fit_log, part_metrics, left_out_counts
 #include <penstock/train/fit_options.hpp>      // defines: fit_options, fit_report, step_info
+#include <penstock/train/fit_parts.hpp>        // defines: fit_parts, left_out_of
 #include <penstock/train/fit_position.hpp>     // defines: fit_position
 #include <penstock/train/module.hpp>           // defines: as_module, begin_training
 #include <penstock/train/restore.hpp>          // defines: restore
@@ -27,7 +28,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -47,13 +47,15 @@ template <class Data, class Model, class Optimizer, class Loss, class Parts>
 class fit_run {
     using batch_type = typename Data::item_type;
     using engine_type = engine<Model, Optimizer>;
+    using asked = fit_parts<Parts, Model>;
 
 public:
     fit_run(dist::context& ctx, Data& data, Model& model, Optimizer& opt, Loss& loss, Parts& parts, fit_options const& o)
         : ctx_(ctx), data_(data), model_(model), optimizer_(opt), loss_(loss), parts_(parts), o_(o), precision_(resolve(o.precision, ctx.device())),
-          feedback_(of_parts{parts}),
+          asked_(parts), feedback_(asked_),
           saver_(ctx, o, as_module(model), {[&opt] { return opt.state(); }, [&opt](named_tensors const& saved) { opt.load(saved); }}, told_state(data)), log_(ctx, o, times_) {
         if (ctx.in_own_process()) signals_.emplace();
+        asked_.listen(log_);
     }
 
     fit_report operator()() {
@@ -71,7 +73,7 @@ public:
         if (!resting.empty())
             log_.warn(message(detail::training_set::listed(resting), resting.size() == 1 ? " stays" : " stay", " in evaluation mode, as given; model->train() before fit is for the whole model"));
         if (resumed && at_.epoch >= o_.epochs && !at_.parts_due) notes_.push_back(message("nothing is left to train: ", at_.epoch, " epochs are done; raise .epochs to go on"));
-        log_.start(at_, resumed, precision_, count_parts(), notes_);
+        log_.start(at_, resumed, precision_, asked_.measuring(), notes_);
         if (!resumed) save();  // the folder is tried before the first step
         if (at_.parts_due) run_parts();  // the run before this one was killed while it validated
         while (at_.epoch < o_.epochs && !report_.stopped) {
@@ -109,12 +111,8 @@ private:
     }
     /// What every part says, and the data.
     void check_split() {
-        auto fault = o_.split == data_split::by_rank ? split_fault("fit: the data", facts_of(data_), ctx_.world()) : std::string();
-        each_part([&](auto const& part) {
-            if constexpr (requires { part.fault(ctx_.world()); })
-                if (fault.empty()) fault = part.fault(ctx_.world());
-        });
-        refuse_together(ctx_, fault);
+        auto const fault = o_.split == data_split::by_rank ? split_fault("fit: the data", facts_of(data_), ctx_.world()) : std::string();
+        refuse_together(ctx_, fault.empty() ? asked_.fault(ctx_.world()) : fault);
     }
     void agree_on_weights() { train::agree_on_weights(ctx_, as_module(model_), o_.schedule, at_.step, at_.applied); }
     /// Puts the pipeline where the run is.
@@ -191,17 +189,10 @@ private:
         return dist::start(ctx_, {.weight = w.weight,
                                   .samples = static_cast<std::int64_t>(w.samples),
                                   .has_data = !w.empty(),
-                                  .want_stop = stop_signals::asked_to_stop() != 0 || a_part_wants_to_stop(),
+                                  .want_stop = stop_signals::asked_to_stop() != 0 || asked_.want_to_stop(),
                                   .want_save = signal == SIGUSR1,
                                   .control = {facts_of(data_).counted && first && at_.epoch_step == 0 && !w.empty() && w.samples == 0, static_cast<std::int64_t>(proposed.part),
                                               std::bit_cast<std::int64_t>(proposed.bits), 0}});
-    }
-    bool a_part_wants_to_stop() {
-        bool any = false;
-        each_part([&](auto const& part) {
-            if constexpr (requires { part.wants_to_stop(); }) any = any || part.wants_to_stop();
-        });
-        return any;
     }
     /// Not every rank need have got it.
     int agreed_signal() {
@@ -243,26 +234,16 @@ private:
             for (auto const& b : w.batches) commit(b);
         step_info<batch_type> const info{.step = at_.step, .epoch = at_.epoch, .batches = w.batches, .loss = loss, .weight = all.weight, .lr = optimizer_.lr() * rate};
         ctx_.phase("runs on_step");
-        each_part([&](auto& part) {
-            if constexpr (requires { part.on_step(info); }) part.on_step(info);
-        });
+        asked_.on_step(info);
         if (ctx_.rank() == 0) feedback_.ask(info, at_.feedback);
         lr_ = info.lr;
         if (log_.due(at_)) log_.flush(at_, lr_, left_out());
         log_.step(at_);
     }
     /// Of this rank's pipelines, of training and of validation, since they were built.
-    left_out_counts left_out() {
-        left_out_counts n;
-        auto const count = [&n](auto const& pipeline) {
-            if constexpr (requires { pipeline.stats(); })
-                for (auto const& s : pipeline.stats()) n.samples += s.left_out, n.parts += s.left_out_parts;
-        };
-        count(data_);
-        each_part([&](auto& part) {
-            if constexpr (requires { part.data.stats(); }) count(part.data);
-        });
-        return n;
+    left_out_counts left_out() const {
+        auto const mine = left_out_of(data_), more = asked_.left_out();
+        return {mine.samples + more.samples, mine.parts + more.parts};
     }
     void commit([[maybe_unused]] batch_type const& b) {
         if constexpr (requires { b.cover; }) at_.used.commit(b);
@@ -276,7 +257,7 @@ private:
     /// The epoch is safe on the disk before any part runs: metrics are other people's code and other people's data.
     void end_epoch() {
         log_.flush(at_, lr_, left_out());
-        if constexpr (feedback_parts<of_parts>::any) hear_proposals();
+        if constexpr (asked::any_feedback) hear_proposals();
         ++at_.epoch;
         at_.epoch_step = 0;
         at_.inside.reset();
@@ -285,55 +266,29 @@ private:
         at_.used.clear();
         at_.base.clear();
         at_.taken_over = 0;
-        at_.parts_due = any_due();
+        at_.parts_due = asked_.due(at_.epoch);
         if (at_.parts_due) save();
         run_parts();
     }
     void run_parts() {
-        std::vector<part_metrics> by_part;
+        std::optional<std::vector<part_metrics>> by_part;
         {
             auto timed = times_.time(phase::validate);
             ctx_.phase("validates");
-            each_part([&](auto& part) {
-                if constexpr (runs_on_epoch<decltype(part)>) {
-                    if (report_.stopped) return;
-                    std::optional<metric_values> values = part.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch);
-                    if (report_.stopped = !values; report_.stopped) return;
-                    auto& one = by_part.emplace_back(std::move(*values));
-                    if constexpr (requires { one.directions = part.directions(); }) one.directions = part.directions();
-                }
-            });
+            by_part = asked_.on_epoch(ctx_, model_, precision_.precision, o_.seed, at_.epoch);
         }
-        if (report_.stopped) {  // all parts run again when the run is resumed
+        if (report_.stopped = !by_part; report_.stopped) {  // all parts run again when the run is resumed
             report_.signal = agreed_signal();
             if (!std::exchange(at_.parts_due, true)) save();
             return;
         }
         if (!saver_.on()) agree_on_weights();
         at_.parts_due = false;
-        log_.validated(at_, by_part, left_out());
+        log_.validated(at_, *by_part, left_out());
         at_.epoch_loss = at_.epoch_weight = 0;
         auto& all = report_.history.emplace_back();
-        for (auto& part : by_part) all.insert(all.end(), part.values.begin(), part.values.end());
+        for (auto& part : *by_part) all.insert(all.end(), part.values.begin(), part.values.end());
         save();
-    }
-    template <class P>
-    static constexpr bool runs_on_epoch = requires(P part, dist::context& ctx, Model& model) { part.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}); };
-    /// A part without due(epochs done) is asked after every epoch.
-    bool any_due() {
-        bool any = false;
-        each_part([&](auto& part) {
-            if constexpr (runs_on_epoch<decltype(part)>) {
-                if constexpr (requires { part.due(at_.epoch); }) any = any || part.due(at_.epoch);
-                else any = true;
-            }
-        });
-        return any;
-    }
-    std::size_t count_parts() {
-        std::size_t n = 0;
-        each_part([&](auto& part) { n += runs_on_epoch<decltype(part)>; });
-        return n;
     }
 
     void save() {
@@ -359,19 +314,6 @@ private:
     }
     static proposal heard(dist::packet_sum const& all) { return {static_cast<std::uint64_t>(all.control[1]), std::bit_cast<std::uint64_t>(all.control[2])}; }
 
-    template <class F>
-    void each_part(F&& f) {
-        of_parts{parts_}(f);
-    }
-    struct of_parts {
-        static constexpr bool any_feedback = []<class... P>(std::tuple<P...>*) { return (is_feedback<P> || ...); }(static_cast<Parts*>(nullptr));
-        Parts& parts;
-        template <class G>
-        void operator()(G g) const {
-            std::apply([&](auto&... part) { (g(part), ...); }, parts);
-        }
-    };
-
     dist::context& ctx_;
     Data& data_;
     Model& model_;
@@ -386,7 +328,8 @@ private:
     fit_report report_{};
     double lr_ = 0;  // of the last step
     std::vector<std::string> notes_;
-    feedback_parts<of_parts> feedback_;
+    asked asked_;
+    feedback_parts<asked> feedback_;
     bool resumed_ = false;  // from a checkpoint, and the pipeline does not stand there yet
     fit_saver saver_;
     fit_log log_;

@@ -77,7 +77,10 @@ std::string printed(std::function<void()> const& f) {
 }
 std::string last_line(std::string const& text, std::string const& with) {
     auto const at = text.rfind(with);
-    if (at == text.npos) return "no '" + with + "' in:\n" + text;
+    if (at == text.npos) {  // an empty line holds nothing that is looked for
+        FAIL_CHECK("no '" + with + "' in:\n" + text);
+        return {};
+    }
     auto const from = text.rfind('\n', at) + 1;
     return text.substr(from, text.find('\n', at) - from);
 }

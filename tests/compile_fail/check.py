@@ -1,9 +1,8 @@
 """Compiles one file that must be refused, and checks that the refusal is the sentence of its first line and nothing else.
 The words of every line `// note: <word>...` must stand together in one line of what the compiler says around it: which stage, which item.
 
-usage: check.py [--said TEXT] FILE COMPILER ARGUMENT...
-         --said TEXT   what the compiler said of all such files together: where that is clear about FILE, it is not compiled again, and another
-                       test compiles it with PENSTOCK_REPAIRED
+usage: check.py --said TEXT FILE COMPILER ARGUMENT...
+         TEXT: what the compiler said of all such files together. Where that is clear about FILE, it is not compiled again
        check.py --together TEXT COMPILER ARGUMENT...
          compiles them, and keeps what was said in TEXT
 """
@@ -70,17 +69,11 @@ if arguments[0] == "--together":
     run = compile_it(*arguments[2:])
     pathlib.Path(arguments[1]).write_text(run.stdout)
     sys.exit(0 if run.returncode != 0 else "all of them compile")
-said = None
-if arguments[0] == "--said":
-    said, arguments = pathlib.Path(arguments[1]), arguments[2:]
-wanted, command = case(arguments[0]), arguments[1:]
-if said and said.exists() and wanted.is_clear_in(said.read_text()):
+said, wanted, command = pathlib.Path(arguments[1]), case(arguments[2]), arguments[3:]
+if said.exists() and wanted.is_clear_in(said.read_text()):
     print("refused, among others")
     sys.exit(0)
 run = compile_it(*command, wanted.file)
-problem = "it compiles" if run.returncode == 0 else wanted.problem(run.stdout.splitlines())
-if not problem and not said and "PENSTOCK_REPAIRED" in wanted.text and (repaired := compile_it(*command, "-DPENSTOCK_REPAIRED", wanted.file)).returncode != 0:
-    problem = "it does not compile without the faulty part either:\n" + repaired.stdout
-if problem:
+if problem := "it compiles" if run.returncode == 0 else wanted.problem(run.stdout.splitlines()):
     sys.exit(f"{wanted.file}: must be refused with `{wanted.sentence}`, but {problem}\n--- the compiler's words\n{run.stdout}")
 print(f"refused in {len(run.stdout.splitlines())} lines, {len(run.stdout)} bytes")

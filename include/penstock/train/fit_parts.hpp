@@ -97,7 +97,8 @@ public:
                 if (!all) return;
                 std::optional<metric_values> values = part.on_epoch(ctx, model, p, seed, epochs_done);
                 if (!values) return all.reset();
-                auto& one = all->emplace_back(std::move(*values));
+                all->push_back({.values = std::move(*values)});
+                [[maybe_unused]] auto& one = all->back();
                 if constexpr (requires { one.directions = part.directions(); }) one.directions = part.directions();
             }
         });

@@ -99,7 +99,7 @@ after_step(F) -> after_step<F>;
 struct until {
     std::uint64_t last, seen = 0;
     void on_step(auto const& info) { seen = info.step; }
-    bool wants_to_stop() const { return seen >= last; }
+    bool wants_to_stop() { return seen >= last; }
 };
 struct at_once {
     bool wants_to_stop() const { return true; }

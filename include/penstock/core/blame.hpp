@@ -64,14 +64,11 @@ template <class Item>
 template <class Item, class F>
 decltype(auto) blame([[maybe_unused]] char const* stage, [[maybe_unused]] Item& item, F&& f) {
     if constexpr (!is_keyed<Item> && !is_batch<Item>) return f();
-    else {
-        auto const lost = detail::samples_of(item);  // f may take the batch
-        try {
+    else try {
             return f();
         } catch (...) {
-            detail::rethrow_for(stage, item, lost);
+            detail::rethrow_for(stage, item, detail::samples_of(item));
         }
-    }
 }
 
 /// f(the value of the item), which may move from it, on behalf of `stage`. Who the item is and the positions it stands for stay in `item`, ready for
@@ -88,10 +85,13 @@ decltype(auto) give(char const* stage, Item& item, F&& f) {
                 item.source = std::move(source);
             }
         };
-        return blame(stage, item, [&]() -> decltype(auto) {
+        auto const lost = detail::samples_of(item);  // f may take them
+        try {
             keep const on_exit{item, item.cover, item.source};
             return f(std::move(item));
-        });
+        } catch (...) {
+            detail::rethrow_for(stage, item, lost);
+        }
     } else if constexpr (is_keyed<Item>) return blame(stage, item, [&]() -> decltype(auto) { return f(std::move(item.value)); });
     else return f(std::move(item));
 }

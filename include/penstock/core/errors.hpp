@@ -90,7 +90,7 @@ struct stage_error : error {
     place where;
     std::string cause;  ///< what happened, without stage and place
     std::string hint;   ///< what to do; may be empty
-    std::uint64_t lost = 1;  ///< how many items are lost with it; 0: the rest of a shard, however many that is
+    std::uint64_t lost = 1;  ///< how many samples are lost with it; 0: none, or of a shard the rest, however many that is
     cover positions{};  ///< line positions of the item that is lost with this error; empty where the stage that threw keeps them itself
 
 private:

@@ -171,6 +171,7 @@ private:
         if (items == 0) return;
         auto error = stage_error("batch", fault::content, {}, message("the stages before it promised at most ", *facts_of(this->up).world_max, " items on any rank, and yielded more"),
                                  "its counts are wrong: for shards, write the index again");
+        error.lost = items;
         error.positions = std::move(more);
         throw error;
     }

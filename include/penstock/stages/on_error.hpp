@@ -138,7 +138,7 @@ private:
         ++row_;
         ++errors_;
         left_out_ += e.lost;
-        parts_ += e.lost == 0;
+        parts_ += e.lost == 0 && !e.where.shard.empty();
         this->waiting.add(e.positions);
         remember(e.what());
         if constexpr (!decides) f_(e);

@@ -26,7 +26,7 @@ namespace detail {
 /// A part does something: a member of the right name with another signature would silently never be called.
 template <class P, class Model, class Batch>
 concept fit_part = requires(P& p, step_info<Batch> const& info) { p.on_step(info); } || requires(P& p, step_info<Batch> const& info) { p.propose(info); } ||
-                   requires(P const& p) { { p.wants_to_stop() } -> std::same_as<bool>; } || requires(P& p, metrics_row const& row) { p.on_metrics(row); } ||
+                   requires(P& p) { { p.wants_to_stop() } -> std::same_as<bool>; } || requires(P& p, metrics_row const& row) { p.on_metrics(row); } ||
                    requires(P& p, dist::context& ctx, Model& model) { { p.on_epoch(ctx, model, precision{}, std::uint64_t{}, std::uint64_t{}) } -> std::convertible_to<std::optional<metric_values>>; };
 
 /// Batches that to_device was to make tensors of: of the samples of shards, or of structs over their members' types. The loss would not find b.image.
@@ -54,9 +54,9 @@ inline void check_options(fit_options const& o) {
 ///
 /// `loss(model, batch)` returns loss_sum{sum, weight}, or a mean over the batch. The gradient of a step is that of one batch holding the samples
 /// of all ranks and micro-batches. `parts` are validate(...), feedback(control, f), and any object with `on_step(step_info<Batch> const&)`, after every update;
-/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch, when its checkpoint is written (std::nullopt: a signal cut it
-/// short, and the resumed run calls it again); `on_metrics(metrics_row const&)`, on rank 0, with the figures of every log line and of every part's on_epoch; or
-/// `wants_to_stop() const -> bool`, which ends the run a step later, with a checkpoint, once it is true on one rank.
+/// `on_epoch(context&, Model&, precision, seed, epochs done) -> metric_values`, after every epoch, when its checkpoint is written (std::nullopt, on all ranks or on
+/// none: a signal cut it short, and the resumed run calls it again); `on_metrics(metrics_row const&)`, on rank 0, with the figures of every log line and of every part's on_epoch; or
+/// `wants_to_stop() -> bool`, which ends the run a step later, with a checkpoint, once it is true on one rank.
 ///
 /// Order    batches in the order of the pipeline; ranks agree once per step on its weight, on the end of the epoch, on stopping and saving
 /// Buffers  two windows of `accumulate` batches: the one that is trained and the next
@@ -86,7 +86,7 @@ auto fit(dist::context& ctx, Model model, Optimizer opt, Loss loss, fit_options 
         if constexpr (!batches || on_host || !detail::trainable_model<Model> || !optimizer<Optimizer>) return fit_report{};
         else {
             static_assert((detail::fit_part<Parts, Model, batch_type> && ...),
-                          "fit: a part must have on_step(step_info<Batch> const&), on_epoch(dist::context&, Model&, precision, seed, epochs_done) -> metric_values, on_metrics(metrics_row const&), or wants_to_stop() const -> bool");
+                          "fit: a part must have on_step(step_info<Batch> const&), on_epoch(dist::context&, Model&, precision, seed, epochs_done) -> metric_values, on_metrics(metrics_row const&), or wants_to_stop() -> bool");
             if (!resettable<Data> && o.epochs > 1)
                 throw config_error(message("fit: .epochs = ", o.epochs, " needs a pipeline that can be reset; the source of this one cannot\n  HINT: give the source reset(epoch), or train one epoch"));
             if (!resumable<Data> && !o.checkpoint.empty())

@@ -225,12 +225,18 @@ private:
         }
     }
     void write(metrics_row const& row) {
-        for (auto& [sink, broken] : sinks_) try {
-                sink(row);
-                broken = false;
+        for (auto& one : sinks_) {
+            auto const tell = [&, this](char const* what) {
+                if (!std::exchange(one.broken, true)) warn(message("a part's on_metrics failed: ", what, "\n  The run goes on, and it is called again with the next row"));
+            };
+            try {
+                one.sink(row);
             } catch (std::exception const& e) {
-                if (!std::exchange(broken, true)) warn(message("a part's on_metrics failed: ", e.what(), "\n  The run goes on, and it is called again with the next row"));
+                tell(e.what());
+            } catch (...) {
+                tell("it threw something that is no std::exception");
             }
+        }
         if (!steps_csv_) return;
         std::vector<std::pair<std::string_view, double>> cells;
         if (row.part != 0) cells.emplace_back("epoch", static_cast<double>(row.epoch));

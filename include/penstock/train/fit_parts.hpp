@@ -67,7 +67,7 @@ public:
     }
     bool want_to_stop() const {
         bool any = false;
-        (*this)([&](auto const& part) {
+        (*this)([&](auto& part) {
             if constexpr (requires { part.wants_to_stop(); }) any = any || part.wants_to_stop();
         });
         return any;
